@@ -1,0 +1,83 @@
+# Everything runs in .venv, which holds exactly what requirements/ lists. `make` alone names the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+DEVICE ?= $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
+RUNTIME := $(VENV)/.$(DEVICE)
+TOOLS := $(VENV)/.$(DEVICE)-dev
+UV := $(BIN)/uv pip
+COMPILE := $(UV) compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
+BACKEND_TESTS := $(wildcard tests/ops tests/layers tests/learning tests/parity)
+
+# DVC starts every stage with the `python` it finds first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help demo test lint slow cityscapes pretrain doctor lock clean
+
+help:  ## Names the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(RUNTIME) .dvc/config.local  ## Draws a synthetic city, trains on it and prints the scores
+	$(BIN)/dvc repro
+	$(BIN)/dvc metrics show
+
+cityscapes: $(RUNTIME) .dvc/config.local  ## The same on the Cityscapes that lies in data/cityscapes
+	$(BIN)/python stages/scale.py cityscapes
+	$(BIN)/maskrcnn doctor
+	$(BIN)/dvc repro
+	$(BIN)/dvc metrics show
+
+pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (hours)
+	$(BIN)/dvc unfreeze pretrain
+	$(BIN)/dvc repro pretrain; status=$$?; $(BIN)/dvc freeze pretrain && exit $$status
+
+doctor: $(RUNTIME)  ## Tells what is installed, and what is missing
+	$(BIN)/maskrcnn doctor
+
+test: lint  ## Lint, types, floors and tests under both backends
+	$(BIN)/pytest
+	KERAS_BACKEND=jax $(BIN)/pytest $(BACKEND_TESTS)
+
+slow: $(TOOLS)  ## The tests that run whole pipelines
+	$(BIN)/pytest -m slow
+
+lint: $(TOOLS)  ## Ruff, mypy and the floors of the house
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+lock: $(RUNTIME)  ## Compiles requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
+	$(COMPILE) $(ARGS) pyproject.toml --extra cpu -o requirements/cpu.txt
+	$(COMPILE) $(ARGS) pyproject.toml --extra gpu -c requirements/cpu.txt -o requirements/gpu.txt
+	$(COMPILE) $(ARGS) --group dev -c requirements/cpu.txt -o requirements/dev.txt
+	echo uv | $(COMPILE) $(ARGS) - -o requirements/uv.txt
+
+clean:  ## Removes the environment and the tools' caches; data, models and metrics stay
+	rm -rf $(VENV) .*_cache .hypothesis *.egg-info build
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	  $$python -c 'import venv, ensurepip' 2>/dev/null \
+	    || { echo "The module venv is missing: install the Debian package python3-venv."; exit 1; }; \
+	  exec $$python -m venv $(VENV); \
+	done; \
+	echo "Python 3.11, 3.12 or 3.13 is missing: install it, or name it as in make PYTHON=/path/to/python3.12."; exit 1
+
+$(RUNTIME): requirements/$(DEVICE).txt requirements/uv.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet -r requirements/uv.txt
+	$(UV) sync --quiet --require-hashes requirements/$(DEVICE).txt
+	$(UV) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TOOLS): requirements/dev.txt $(RUNTIME)
+	$(UV) sync --quiet --require-hashes requirements/$(DEVICE).txt requirements/dev.txt
+	$(UV) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# A downloaded archive has no history, which DVC must be told.
+.dvc/config.local: | $(RUNTIME)
+	@test -e .git || $(BIN)/dvc config --local core.no_scm true
+	@touch $@

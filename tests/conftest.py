@@ -1,0 +1,29 @@
+"""Quiet, deterministic and typed: what every test runs under."""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# The network rooms stay out: symbolic Keras tensors have unknown sides, which jaxtyping would refuse.
+install_import_hook(["maskrcnn.data", "maskrcnn.evaluation", "maskrcnn.config"], "beartype.beartype")
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Starts every test with the same dice; Keras' too, where a test has imported it."""
+    np.random.seed(2021)
+    if keras := sys.modules.get("keras"):
+        keras.utils.set_random_seed(2021)
