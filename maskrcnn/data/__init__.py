@@ -1,0 +1,1 @@
+"""Images and their truth, from Cityscapes' folders to batches."""

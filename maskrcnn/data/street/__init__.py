@@ -1,0 +1,1 @@
+"""How the synthetic street is drawn."""

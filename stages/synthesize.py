@@ -1,0 +1,48 @@
+"""Draws a synthetic city that stands in for Cityscapes.
+
+Writes  leftImg8bit/ and gtFine/ below data.root
+Params  data, synthesize.<name>
+"""
+
+import argparse
+from pathlib import Path
+
+from rich.progress import track
+
+from maskrcnn.config import Data, Synthesize, read_params, read_section
+from maskrcnn.data.synthetic import write_cities
+from maskrcnn.files import whole_folder
+
+
+def main(name: str, root: Path = Path()) -> None:
+    """Writes all cities of one section, or nothing.
+
+    Args:
+        name: A key of the section `synthesize`.
+        root: Folder of the repository.
+
+    Raises:
+        ValueError: if the world is unknown, a city has no frames, or `data.root` already holds something.
+    """
+    params = read_params(root / "params.yaml")
+    data = read_section(Data, params.get("data"), "data")
+    settings = read_section(Synthesize, params.get("synthesize", {}).get(name), f"synthesize.{name}")
+    target = root / data.root
+    check_free(target)
+    cities = {"train": settings.train, "val": settings.val}
+    with whole_folder(target) as folder:
+        drawn = write_cities(folder, cities, data.image_shape, settings.world, settings.seed)
+        for _ in track(drawn, "Drawing cities", total=sum(map(len, cities.values()))):
+            pass
+
+
+def check_free(target: Path) -> None:
+    """Refuses to draw over what may be the real Cityscapes."""
+    if target.exists() and any(target.iterdir()):
+        raise ValueError(f"`data.root` must be empty or absent; got {target}, remove it to draw it anew.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="a key of the section `synthesize` of params.yaml")
+    main(parser.parse_args().name)

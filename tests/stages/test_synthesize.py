@@ -1,0 +1,87 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.data.cityscapes import find_frames, read_annotation
+from stages.synthesize import main
+
+PARAMS = """
+data:
+  root: data/synthetic
+  image_shape: [64, 128]
+synthesize:
+  town:
+    seed: 7
+    world: {world}
+    train:
+      aachen: {count}
+      bochum: 1
+    val:
+      munster: 2
+"""
+
+
+def write_params(root, world="city", count=2):
+    (root / "params.yaml").write_text(PARAMS.format(world=world, count=count))
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = write_params(tmp_path_factory.mktemp("project"))
+    main("town", folder)
+    return folder
+
+
+def test_every_city_is_written(root):
+    data = root / "data/synthetic"
+    assert len(find_frames(data, "train", ["aachen"])) == 2
+    assert len(find_frames(data, "train", ["bochum"])) == 1
+    frames = find_frames(data, "val", ["munster"])
+    assert len(frames) == 2
+    assert all(read_annotation(frame.polygons_path, (64, 128)).objects for frame in frames)
+
+
+def test_nothing_else_is_left(root):
+    assert [path.name for path in (root / "data").iterdir()] == ["synthetic"]
+    assert sorted(path.name for path in (root / "data/synthetic").iterdir()) == ["gtFine", "leftImg8bit"]
+
+
+def test_runs_as_a_script_and_writes_the_same_bytes(root, tmp_path):
+    write_params(tmp_path)
+    repository = Path(__file__).parents[2]
+    command = [sys.executable, "-W", "error", str(repository / "stages/synthesize.py"), "town"]
+    subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(repository)}, check=True, capture_output=True
+    )
+    files = sorted(path.relative_to(root) for path in (root / "data").rglob("*") if path.is_file())
+    assert len(files) == 10
+    assert all((tmp_path / file).read_bytes() == (root / file).read_bytes() for file in files)
+
+
+def test_refuses_an_unknown_world(tmp_path):
+    with pytest.raises(ValueError, match=r"`world` must be one of city, countryside; got 'moon'\."):
+        main("town", write_params(tmp_path, world="moon"))
+    assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))
+
+
+def test_refuses_a_city_without_frames(tmp_path):
+    with pytest.raises(ValueError, match=r"`count` must be at least 1; got less for train/aachen\."):
+        main("town", write_params(tmp_path, count=0))
+    assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))
+
+
+def test_refuses_an_unknown_section(root):
+    with pytest.raises(
+        ValueError, match=r"`synthesize\.village` must be a section of params\.yaml; got None"
+    ):
+        main("village", root)
+
+
+def test_refuses_to_overwrite_images(root):
+    before = sorted((root / "data").rglob("*"))
+    with pytest.raises(ValueError, match=r"`data\.root` must be empty or absent; got .*synthetic.*remove"):
+        main("town", root)
+    assert sorted((root / "data").rglob("*")) == before
