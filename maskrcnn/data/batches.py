@@ -1,0 +1,97 @@
+"""The feeder: records and image files in, padded batches out, in an order that the seed fixes."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy import ndarray
+
+from maskrcnn.data.records import Record, Records, read_image
+
+
+class Batches(keras.utils.PyDataset):
+    """A split as batches of the trainee's inputs.
+
+    With a seed the split is an endless stream of shuffled passes, cut into epochs; every batch follows
+    from the seed, the epoch and its index alone. Without one it is the first images in their order.
+
+    Args:
+        records: The split.
+        root: Folder that the image paths start from.
+        batch_size: Images in a batch.
+        steps: Batches in an epoch; None for all that one pass fills.
+        instance_cap: Truths an image is padded to; of more, the largest are kept.
+        seed: Seed of the order, or None.
+    Raises:
+        ValueError: if one pass without a seed cannot fill the steps.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        root: Path,
+        *,
+        batch_size: int,
+        instance_cap: int,
+        steps: int | None = None,
+        seed: int | None = None,
+    ):
+        super().__init__(workers=1, max_queue_size=4)
+        self.records, self.root = records, root
+        self.batch_size, self.instance_cap = batch_size, instance_cap
+        self.steps = len(records) // batch_size if steps is None else steps
+        self.seed, self.epoch = seed, 0
+        if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
+            raise ValueError(
+                f"`steps` must be from 1 to what {len(records)} images fill; "
+                f"got {self.steps} batches of {batch_size}."
+            )
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple[dict[str, ndarray]]:
+        """Returns one batch: images (B, H, W, 3) uint8 and the truth, padded with zeros."""
+        start = (self.epoch * self.steps + index) * self.batch_size
+        samples = [self._load(self._order(position)) for position in range(start, start + self.batch_size)]
+        return ({key: np.stack([sample[key] for sample in samples]) for key in samples[0]},)
+
+    def on_epoch_end(self) -> None:
+        """Moves on to the next part of the stream."""
+        if self.seed is not None:
+            self.epoch += 1
+
+    def _order(self, position: int) -> int:
+        """Returns which image comes at a position of the stream."""
+        if self.seed is None:
+            return position
+        passes, place = divmod(position, len(self.records))
+        return int(np.random.default_rng((self.seed, passes)).permutation(len(self.records))[place])
+
+    def _load(self, index: int) -> dict[str, ndarray]:
+        record = self.records[index]
+        image = read_image(self.root / record.image_path, self.records.image_shape)
+        return {"images": image, **pad_truth(record, self.instance_cap)}
+
+
+def pad_truth(record: Record, instance_cap: int) -> dict[str, ndarray]:
+    """Pads the truth of one image with zeros to a fixed count.
+
+    Args:
+        record: The image's record.
+        instance_cap: Truths to pad to; of more, the largest are kept.
+    Returns:
+        boxes (G, 4) float32 in pixels, class_ids (G,) int32, is_crowd (G,) bool, mini_masks (G, h, w) uint8.
+    """
+    kept = np.argsort(-record.areas, kind="stable")[:instance_cap]
+    parts = {
+        "boxes": record.boxes.astype(np.float32),
+        "class_ids": record.class_ids.astype(np.int32),
+        "is_crowd": record.is_crowd,
+        "mini_masks": record.mini_masks.astype(np.uint8),
+    }
+    return {key: _pad(values[kept], instance_cap) for key, values in parts.items()}
+
+
+def _pad(values: ndarray, count: int) -> ndarray:
+    return np.pad(values, [(0, count - len(values))] + [(0, 0)] * (values.ndim - 1))

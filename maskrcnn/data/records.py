@@ -1,0 +1,246 @@
+"""Records: what the network learns from, one file a split.
+
+A record holds the truth of one image at the size the network sees. Boxes are `(y1, x1, y2, x2)` in pixels of
+that size, whole numbers, outer edge excluded. Pixels stay in the image files; a record names them.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Int, UInt8, UInt16
+
+from maskrcnn.data.cityscapes import Frame, check_image, number_instances, paint_objects, read_annotation
+from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
+from maskrcnn.files import whole_file
+from maskrcnn.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
+
+Shape = tuple[int, int]
+PngBytes = UInt8[np.ndarray, "bytes"]
+
+PER_INSTANCE = ("boxes", "class_ids", "is_crowd", "areas", "instance_ids")
+ARRAYS = (
+    *PER_INSTANCE, "packed_mini_masks", "offsets", "map_bytes", "map_offsets",
+    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Record:
+    """The truth of one image; instances and crowds in painter's order.
+
+    Args:
+        name: The frame, such as `cologne_000000_000019`.
+        image_path: The image file below `data.root`.
+        boxes: The tightest box around what can be seen of each.
+        class_ids: Indices of `CLASS_NAMES`, never 0.
+        is_crowd: Whether this is a group whose members nobody told apart, and so no instance.
+        areas: Visible pixels of each.
+        mini_masks: The mask of each, cut at its box and resized.
+        instance_ids: Cityscapes' id of each; all crowds of a label share one.
+        dropped: Instances, crowds excluded, of which no pixel is left: hidden, or too small at this size.
+        instance_png: Cityscapes' id of every pixel as the bytes of a PNG; empty where it was not asked for.
+    """
+
+    name: str
+    image_path: str
+    boxes: Boxes
+    class_ids: ClassIds
+    is_crowd: Bool[np.ndarray, "N"]
+    areas: Int[np.ndarray, "N"]
+    mini_masks: MiniMasks
+    instance_ids: Int[np.ndarray, "N"]
+    dropped: int
+    instance_png: PngBytes
+
+
+def build_record(
+    frame: Frame, raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_map: bool
+) -> Record:
+    """Turns the polygons of one frame into its record.
+
+    The polygons are painted at their own size; then each pixel of the new size takes what lies at its centre.
+
+    Args:
+        frame: Where image and annotation lie.
+        raw_shape: Height and width that both must have, in pixels.
+        image_shape: Height and width of the record.
+        mini_mask_shape: Height and width of the mini-masks.
+        instance_map: Whether to keep the id of every pixel.
+
+    Raises:
+        ValueError: if image or annotation is damaged or of another size.
+    """
+    check_image(frame.image_path, raw_shape)
+    annotation = read_annotation(frame.polygons_path, raw_shape)
+    official_ids = number_instances(annotation)
+    class_ids = np.array([0, *(item.class_id for item in annotation.objects)], np.int32)
+    is_crowd = np.array([False, *(item.is_crowd for item in annotation.objects)])
+
+    object_map = scale_map(paint_objects(annotation), image_shape)
+    countable = np.flatnonzero(class_ids)
+    boxes = extract_boxes(object_map, countable)
+    visible = boxes[:, 2] > 0
+    numbers, boxes = countable[visible], boxes[visible]
+    areas = [np.count_nonzero(mask) for mask in cut_masks(object_map, numbers, boxes)]
+    return Record(
+        name=frame.name,
+        image_path=frame.image_file,
+        boxes=boxes,
+        class_ids=class_ids[numbers],
+        is_crowd=is_crowd[numbers],
+        areas=np.array(areas, np.int32),
+        mini_masks=crop_masks(object_map, numbers, boxes, mini_mask_shape),
+        instance_ids=official_ids[numbers].astype(np.int32),
+        dropped=int(np.count_nonzero(~is_crowd[countable[~visible]])),
+        instance_png=_encode_map(official_ids[object_map]) if instance_map else np.empty(0, np.uint8),
+    )
+
+
+def scale_map(instance_map: InstanceMap, shape: Shape) -> UInt16[np.ndarray, "h w"]:
+    """Returns the map at another size, every pixel the value at its centre, on the grid of `read_image`."""
+    return cv2.resize(instance_map, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def read_image(path: Path, image_shape: Shape) -> Image:
+    """Reads an image and resizes it, averaging over areas when it shrinks.
+
+    Args:
+        path: A PNG or JPEG file.
+        image_shape: Height and width of the result.
+
+    Returns:
+        Red, green, blue.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be decoded.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` must exist; see `data.root`.")
+    content = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if len(content) else None
+    if image is None:
+        raise ValueError(f"`{path}` must be an image that can be decoded; got a damaged file. Copy it again.")
+    if image.shape[:2] == tuple(image_shape):
+        return image
+    shrinks = image.shape[0] > image_shape[0]
+    return cv2.resize(image, image_shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def write_records(path: Path, records: Sequence[Record], image_shape: Shape, mini_mask_shape: Shape) -> None:
+    """Writes a split, whole or not at all; equal records give equal bytes.
+
+    `read_records` is the inverse.
+
+    Args:
+        path: The `.npz` file; missing folders are made.
+        records: At least one.
+        image_shape: Height and width of the records.
+        mini_mask_shape: Height and width of their mini-masks.
+
+    Raises:
+        ValueError: if there is no record.
+    """
+    if not records:
+        raise ValueError(f"`records` must hold at least one record; got none for `{path}`.")
+    arrays = {
+        "image_shape": np.array(image_shape, np.int32),
+        "mini_mask_shape": np.array(mini_mask_shape, np.int32),
+        "names": np.array([record.name for record in records]),
+        "image_paths": np.array([record.image_path for record in records]),
+        "dropped": np.array([record.dropped for record in records], np.int32),
+        "offsets": _offsets(len(record.boxes) for record in records),
+        "packed_mini_masks": np.concatenate([_pack(record.mini_masks) for record in records]),
+        "map_offsets": _offsets(len(record.instance_png) for record in records),
+        "map_bytes": np.concatenate([record.instance_png for record in records]),
+    }
+    arrays |= {name: np.concatenate([getattr(record, name) for record in records]) for name in PER_INSTANCE}
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+class Records:
+    """The records of one split, sorted by name; `records[i]` is a `Record`.
+
+    Args:
+        path: The file they come from.
+        arrays: Everything that `write_records` wrote.
+    """
+
+    def __init__(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
+        self.path = path
+        self.names: list[str] = arrays["names"].tolist()
+        self.image_shape: Shape = tuple(arrays["image_shape"].tolist())
+        self.mini_mask_shape: Shape = tuple(arrays["mini_mask_shape"].tolist())
+        self._arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Record:
+        index = range(len(self))[index]
+        flat = self._arrays
+        own = slice(*flat["offsets"][index : index + 2])
+        own_png = slice(*flat["map_offsets"][index : index + 2])
+        height, width = self.mini_mask_shape
+        mini_masks = np.unpackbits(flat["packed_mini_masks"][own], axis=1, count=height * width)
+        return Record(
+            name=self.names[index],
+            image_path=str(flat["image_paths"][index]),
+            mini_masks=mini_masks.reshape(-1, height, width).astype(bool),
+            dropped=int(flat["dropped"][index]),
+            instance_png=flat["map_bytes"][own_png],
+            **{name: flat[name][own] for name in PER_INSTANCE},
+        )
+
+    def instance_map(self, index: int) -> InstanceMap:
+        """Returns Cityscapes' id of every pixel of one image: `label_id * 1000 + number`, or `label_id`.
+
+        Raises:
+            ValueError: if the split was preprocessed without instance maps.
+        """
+        png = self[index].instance_png
+        if not len(png):
+            raise ValueError(
+                f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`."
+            )
+        return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+
+
+def read_records(path: Path) -> Records:
+    """Reads what `write_records` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, or not one of records.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` must exist; run `python stages/preprocess.py {path.stem}`.")
+    try:
+        # Opened here, for np.load leaves a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Records(path, {name: arrays[name] for name in ARRAYS})
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
+        raise ValueError(
+            f"`{path}` must be a file of records; got {fault}. Run `python stages/preprocess.py {path.stem}`."
+        ) from fault
+
+
+def _pack(mini_masks: MiniMasks) -> UInt8[np.ndarray, "N bytes"]:
+    """Returns one row of packed bits for each mini-mask."""
+    return np.packbits(mini_masks.reshape(len(mini_masks), np.prod(mini_masks.shape[1:])), axis=1)
+
+
+def _encode_map(instance_map: InstanceMap) -> PngBytes:
+    """Returns the map as a PNG of 16 bits."""
+    return cv2.imencode(".png", instance_map)[1].reshape(-1)
+
+
+def _offsets(lengths: Iterable[int]) -> np.ndarray:
+    """Returns where each of some parts lying end to end begins, and where the last one ends."""
+    return np.cumsum([0, *lengths])

@@ -1,0 +1,1 @@
+"""Pictures. Every function returns a figure; nothing here shows or saves one."""

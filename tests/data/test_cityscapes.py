@@ -1,0 +1,258 @@
+"""Cityscapes on disk: what its labels mean, which files belong together, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cityscapesscripts.helpers import labels as official
+from cityscapesscripts.helpers.annotation import Annotation as OfficialAnnotation
+from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maskrcnn.data.cityscapes import (
+    CLASS_IDS,
+    CLASS_NAMES,
+    LABEL_IDS,
+    Annotation,
+    Object,
+    check_image,
+    find_frames,
+    number_instances,
+    paint_instances,
+    paint_objects,
+    read_annotation,
+)
+from tests.data.frames import Corners, rectangle, write_frame
+
+SHAPE = (64, 128)
+TRIANGLE = [[1, 1], [9, 1], [5, 9]]
+
+
+def annotate(*objects: tuple[str, Corners], shape: tuple[int, int] = SHAPE) -> Annotation:
+    return Annotation(*shape, tuple(Object(label, np.array(polygon, float)) for label, polygon in objects))
+
+
+def write_annotation(folder: Path, **changes: object) -> Path:
+    content = {"imgHeight": 64, "imgWidth": 128, "objects": [{"label": "car", "polygon": TRIANGLE}]} | changes
+    path = folder / "cologne_000000_000019_gtFine_polygons.json"
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    return path
+
+
+def test_label_ids_are_the_official_ones() -> None:
+    assert {label.name: label.id for label in official.labels} == LABEL_IDS
+
+
+def test_classes_are_the_labels_with_instances() -> None:
+    assert {label.name for label in official.labels if label.hasInstances} == set(CLASS_NAMES[1:])
+    assert CLASS_IDS["background"] == 0
+    assert CLASS_NAMES[CLASS_IDS["rider"]] == "rider"
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "is_crowd", "class_name"),
+    [
+        ("car", "car", False, "car"),
+        ("cargroup", "car", True, "car"),
+        ("polegroup", "polegroup", False, "background"),  # a label of its own
+        ("road", "road", False, "background"),
+        ("license plate", "license plate", False, "background"),
+    ],
+)
+def test_what_a_label_means(label: str, name: str, is_crowd: bool, class_name: str) -> None:
+    item = Object(label, np.zeros((3, 2)))
+    assert (item.name, item.is_crowd, CLASS_NAMES[item.class_id]) == (name, is_crowd, class_name)
+
+
+def test_painting_worked_example() -> None:
+    annotation = annotate(
+        ("road", rectangle(0, 0, 9, 4)),  # 7
+        ("car", rectangle(1, 1, 2, 3)),  # 26000, hidden by the next
+        ("car", rectangle(1, 1, 3, 3)),  # 26001
+        ("license plate", rectangle(2, 1, 2, 2)),  # not painted
+        ("person", rectangle(3, 0, 3, 2)),  # 24000 over the car
+        ("cargroup", rectangle(5, 0, 6, 2)),  # 26
+        ("car", rectangle(8, 2, 8, 3)),  # 26002
+        shape=(4, 10),
+    )
+    expected = np.full((4, 10), 7)
+    expected[1:3, 1:4] = 26001
+    expected[0:2, 3] = 24000
+    expected[0:2, 5:7] = 26
+    expected[2, 8] = 26002
+    np.testing.assert_array_equal(paint_instances(annotation), expected)
+    assert number_instances(annotation).tolist() == [0, 7, 26000, 26001, 0, 24000, 26, 26002]
+    # The plate is the fourth object; what lies below it shows.
+    assert np.unique(paint_objects(annotation)).tolist() == [1, 3, 5, 6, 7]
+
+
+known_labels = st.sampled_from([*LABEL_IDS, *(f"{name}group" for name in CLASS_NAMES[1:])])
+
+
+@given(st.lists(known_labels, max_size=20), st.data())
+def test_ids_are_those_of_cityscapes_scripts(names: list[str], data: st.DataObject) -> None:
+    """Squares on a grid of ten, in any order and often in the same place; compared at their middles,
+    where all rasterisers agree."""
+    places = [data.draw(st.integers(0, 5)) for _ in names]
+    objects = [
+        {"label": name, "polygon": rectangle(10 * place + 1, 1, 10 * place + 8, 8)}
+        for name, place in zip(names, places, strict=True)
+    ]
+    theirs = OfficialAnnotation()
+    theirs.fromJsonText(json.dumps({"imgHeight": 10, "imgWidth": 60, "objects": objects}))
+    ours = annotate(*((item["label"], item["polygon"]) for item in objects), shape=(10, 60))
+    expected = np.array(createInstanceImage(theirs, "ids"))
+    np.testing.assert_array_equal(paint_instances(ours)[5, 5::10], expected[5, 5::10])
+
+
+def test_frames_come_sorted_from_all_cities(tmp_path: Path) -> None:
+    names = ["cologne_000001_000019", "aachen_000002_000019", "cologne_000000_000019"]
+    written = [write_frame(tmp_path, name=name) for name in names]
+    write_frame(tmp_path, name="bochum_000000_000019")
+    frames = find_frames(tmp_path, "train", ["cologne", "aachen"])
+    assert frames == sorted(written, key=lambda frame: frame.name)
+    assert frames[0].image_file == "leftImg8bit/train/aachen/aachen_000002_000019_leftImg8bit.png"
+    assert all(frame.image_path.is_file() and frame.polygons_path.is_file() for frame in frames)
+
+
+def test_a_missing_folder_is_refused_with_advice(tmp_path: Path) -> None:
+    write_frame(tmp_path)
+    with pytest.raises(
+        FileNotFoundError, match=r"`.*` must hold `.*leftImg8bit/train/ulm`.*Download leftImg8bit_"
+    ):
+        find_frames(tmp_path, "train", ["cologne", "ulm"])
+
+
+def test_lonely_files_are_refused_and_at_most_ten_named(tmp_path: Path) -> None:
+    frames = [write_frame(tmp_path, name=f"cologne_{index:06}_000019") for index in range(14)]
+    for frame in frames[:12]:
+        frame.polygons_path.unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"annotation for every image.*cologne_000009.* and 2 more"
+    ) as fault:
+        find_frames(tmp_path, "train", ["cologne"])
+    assert "cologne_000010" not in str(fault.value)
+    frames[13].image_path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"got no .*and 3 more"):
+        find_frames(tmp_path, "train", ["cologne"])
+
+
+def test_an_annotation_without_image_is_refused(tmp_path: Path) -> None:
+    frame = write_frame(tmp_path)
+    write_frame(tmp_path, name="cologne_000001_000019")
+    frame.image_path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"got no `.*cologne_000000_000019_leftImg8bit.png`"):
+        find_frames(tmp_path, "train", ["cologne"])
+
+
+def test_a_city_without_frames_is_refused(tmp_path: Path) -> None:
+    frame = write_frame(tmp_path)
+    write_frame(tmp_path, name="aachen_000000_000019")
+    frame.image_path.unlink()
+    frame.polygons_path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"must hold images of every city; got none of \['cologne'\]"):
+        find_frames(tmp_path, "train", ["aachen", "cologne"])
+
+
+def test_reads_what_is_not_deleted(tmp_path: Path) -> None:
+    objects = [
+        {"label": "car", "polygon": TRIANGLE},
+        {"label": "no label", "polygon": [], "deleted": 1},
+        {"label": "persongroup", "polygon": [[-3, 0.5], [200, 1], [5, 9]], "deleted": 0},
+    ]
+    annotation = read_annotation(write_annotation(tmp_path, objects=objects), SHAPE)
+    assert (annotation.height, annotation.width) == SHAPE
+    assert [item.label for item in annotation.objects] == ["car", "persongroup"]
+    assert annotation.objects[1].polygon.tolist() == [[-3, 0.5], [200, 1], [5, 9]]
+
+
+@pytest.mark.parametrize(
+    ("item", "rule"),
+    [
+        ("car", "must have the keys label and polygon; got car"),
+        ({"label": "car"}, "must have the keys label and polygon"),
+        ({"label": "tram", "polygon": TRIANGLE}, "must have a label of Cityscapes; got 'tram'"),
+        ({"label": "tramgroup", "polygon": TRIANGLE}, "must have a label of Cityscapes; got 'tramgroup'"),
+        ({"label": ["car"], "polygon": TRIANGLE}, r"must have a label of Cityscapes; got \['car'\]"),
+        ({"label": "car", "polygon": TRIANGLE[:2]}, "must have at least 3 points"),
+        ({"label": "car", "polygon": []}, "must have at least 3 points"),
+        ({"label": "car", "polygon": None}, "must have at least 3 points"),
+        ({"label": "car", "polygon": [[1, 2], [3], [4, 5]]}, "must have at least 3 points"),
+        ({"label": "car", "polygon": [[1, 2, 3]] * 3}, "must have at least 3 points"),
+        ({"label": "car", "polygon": [["1", "2"]] * 3}, "must have at least 3 points"),
+        (
+            {"label": "car", "polygon": [[1, 2], [3, float("nan")], [4, 5]]},
+            r"must have finite points; got \[3.0, nan\]",
+        ),
+        ({"label": "car", "polygon": [[1, 2], [3, 4], [float("inf"), 5]]}, "must have finite points"),
+    ],
+)
+def test_bad_objects_are_refused_by_file_and_number(tmp_path: Path, item: object, rule: str) -> None:
+    path = write_annotation(tmp_path, objects=[{"label": "road", "polygon": TRIANGLE}, item])
+    with pytest.raises(ValueError, match=rf"_polygons.json`, object 1, {rule}"):
+        read_annotation(path, SHAPE)
+
+
+@pytest.mark.parametrize("missing", ["imgHeight", "imgWidth", "objects"])
+def test_a_missing_key_is_refused(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(ValueError, match=rf"_polygons\.json` must be JSON with .*KeyError.*{missing}"):
+        read_annotation(write_annotation(tmp_path, **{missing: None}), SHAPE)
+
+
+@pytest.mark.parametrize("text", ["", '{"imgHeight": 64, "imgW', "[1]", "7", '"\udc80'])
+def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(
+        ValueError, match=r"broken.json` must be JSON with imgHeight, imgWidth and objects; got"
+    ):
+        read_annotation(path, SHAPE)
+
+
+def test_another_size_is_refused(tmp_path: Path) -> None:
+    path = write_annotation(tmp_path, imgHeight=128, imgWidth=64)
+    with pytest.raises(ValueError, match=r"must state imgHeight, imgWidth \(64, 128\).*got \(128, 64\)"):
+        read_annotation(path, SHAPE)
+
+
+def test_more_instances_than_ids_are_refused(tmp_path: Path) -> None:
+    cars = [{"label": "car", "polygon": TRIANGLE}] * 1000
+    assert number_instances(read_annotation(write_annotation(tmp_path, objects=cars), SHAPE))[-1] == 26999
+    with pytest.raises(ValueError, match="must have at most 1000 of one label; got 1001 of car"):
+        read_annotation(write_annotation(tmp_path, objects=[*cars, cars[0]]), SHAPE)
+
+
+def test_more_objects_than_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must have at most 65535 objects; got 65536"):
+        read_annotation(write_annotation(tmp_path, objects=[7] * 65536), SHAPE)
+
+
+def test_a_whole_image_passes(tmp_path: Path) -> None:
+    check_image(write_frame(tmp_path).image_path, SHAPE)
+
+
+@pytest.mark.parametrize("kept", [25, 100, -1])
+def test_a_truncated_image_is_refused(tmp_path: Path, kept: int) -> None:
+    path = write_frame(tmp_path).image_path
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(
+        ValueError, match=r"_leftImg8bit.png` must be a whole PNG image; got one that ends early"
+    ):
+        check_image(path, SHAPE)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG", b"\xff\xd8\xff\xe0 a photograph of the JPEG kind"])
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a_leftImg8bit.png"
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"a_leftImg8bit.png` must be a PNG image; got a file that begins with"
+    ):
+        check_image(path, SHAPE)
+
+
+def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must have height and width \(128, 64\); got \(64, 128\)"):
+        check_image(write_frame(tmp_path).image_path, (128, 64))

@@ -1,0 +1,163 @@
+"""The stage `preprocess`: what it writes, what it counts, and that bad input leaves nothing behind."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from maskrcnn.data.cityscapes import find_frames
+from maskrcnn.data.records import Record, build_record, read_records, write_records
+from stages import preprocess
+from stages.preprocess import Outcome, count_classes, count_truth, main, map_frames, try_build
+from tests.data.frames import Corners, rectangle, write_frame
+
+RAW = (64, 128)
+STREET: list[tuple[str, Corners]] = [
+    ("road", rectangle(0, 0, 127, 64)),
+    ("car", rectangle(4, 8, 11, 16)),
+    ("car", rectangle(40, 10, 45, 12)),  # hidden by the next
+    ("bus", rectangle(36, 6, 59, 40)),
+    ("persongroup", rectangle(80, 20, 99, 40)),
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with parameters, and raw frames of two cities: one of three images, one of one."""
+    section = {"folder": "val", "cities": ["munster", "lindau"], "instance_maps": True}
+    params = {
+        "data": {"root": "raw", "image_shape": list(RAW)},
+        "preprocess": {"image_shape": list(RAW), "mini_mask_shape": [14, 14], "instance_cap": 2},
+        "splits": {"test": section, "validation": section | {"instance_maps": False}},
+    }
+    write_params(tmp_path, params)
+    write_frame(tmp_path / "raw", STREET, name="munster_000000_000019", folder="val")
+    write_frame(tmp_path / "raw", [], name="munster_000001_000019", folder="val")
+    write_frame(tmp_path / "raw", STREET[:2], name="munster_000002_000019", folder="val")
+    write_frame(tmp_path / "raw", STREET[1:2], name="lindau_000000_000019", folder="val")
+    return tmp_path
+
+
+def write_params(root: Path, params: dict) -> None:
+    YAML().dump(params, root / "params.yaml")
+
+
+def listed(root: Path) -> set[str]:
+    """All files but the input."""
+    files = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    return {name for name in files if not name.startswith(("raw/", "params.yaml"))}
+
+
+def test_writes_records_counts_and_pictures(root: Path) -> None:
+    main("test", root)
+    assert listed(root) == {
+        "data/processed/test.npz",
+        "metrics/data/test.json",
+        "plots/classes/test.csv",
+        "pictures/truth/test/lindau_000000_000019.png",
+        "pictures/truth/test/munster_000000_000019.png",  # the one of munster with the most truth
+    }
+    records = read_records(root / "data/processed/test.npz")
+    assert records.names == ["lindau_000000_000019", *(f"munster_00000{index}_000019" for index in range(3))]
+    assert np.unique(records.instance_map(1)).tolist() == [7, 24, 26000, 28000]
+    # Cars: one in each of three images. The street's third truth, a crowd, takes a place beyond the cap of 2.
+    counts = json.loads((root / "metrics/data/test.json").read_text())
+    assert {name: count for name, count in counts.items() if count} == {
+        "images": 4,
+        "instances": 4,
+        "most_instances": 2,
+        "images_without": 1,
+        "images_above_cap": 1,
+        "dropped": 1,
+        "crowds": 1,
+        "instances_car": 3,
+        "instances_bus": 1,
+    }
+    assert len(counts) == 7 + 10
+    rows = (root / "plots/classes/test.csv").read_text().splitlines()
+    assert rows[:2] == ["class,instances", "car,3"]
+    assert "background,0" not in rows
+    picture = cv2.imread(str(root / "pictures/truth/test/munster_000000_000019.png"))
+    assert picture.shape[1] == 1600
+
+
+def test_a_second_run_writes_the_same_and_removes_old_pictures(root: Path) -> None:
+    main("validation", root)
+    first = (root / "data/processed/validation.npz").read_bytes()
+    (root / "pictures/truth/validation/old.png").write_bytes(b"")
+    main("validation", root)
+    assert (root / "data/processed/validation.npz").read_bytes() == first
+    assert not (root / "pictures/truth/validation/old.png").exists()
+    with pytest.raises(ValueError, match="must hold instance maps"):
+        read_records(root / "data/processed/validation.npz").instance_map(0)
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes however few the frames are."""
+    monkeypatch.setattr(preprocess, "FRAMES_A_PROCESS", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.mark.usefixtures("pool")
+def test_all_damaged_files_are_found_and_ten_named_before_anything_is_written(root: Path) -> None:
+    for index in range(12):
+        frame = write_frame(root / "raw", STREET, name=f"lindau_{index:06}_000019", folder="val")
+        if index % 2:
+            frame.polygons_path.write_text("{")
+        else:
+            frame.image_path.write_bytes(frame.image_path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="2 more files are damaged") as fault:
+        main("test", root)
+    lines = str(fault.value).splitlines()
+    assert len(lines) == 11
+    assert "lindau_000000_000019_leftImg8bit.png` must be a whole PNG" in lines[0]
+    assert "lindau_000009_000019_gtFine_polygons.json` must be JSON" in lines[9]
+    assert not listed(root)
+
+
+def test_missing_frames_are_refused(root: Path) -> None:
+    (root / "raw/gtFine/val/lindau/lindau_000000_000019_gtFine_polygons.json").unlink()
+    with pytest.raises(FileNotFoundError, match="annotation for every image"):
+        main("test", root)
+    assert not listed(root)
+
+
+def test_an_unknown_split_is_refused(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"`splits.nowhere` must be a section"):
+        main("nowhere", root)
+
+
+@pytest.mark.parametrize("image_shape", [[64, 100], [0, 64], [-64, 64]])
+def test_a_size_that_the_pyramid_cannot_halve_is_refused(root: Path, image_shape: list[int]) -> None:
+    params = YAML().load(root / "params.yaml")
+    params["preprocess"]["image_shape"] = image_shape
+    write_params(root, params)
+    with pytest.raises(ValueError, match=r"`preprocess.image_shape` must be multiples of 64; got \["):
+        main("test", root)
+
+
+def test_processes_and_a_loop_give_the_same(root: Path, pool: None) -> None:
+    frames = find_frames(root / "raw", "val", ["munster", "lindau"])
+    build = partial(try_build, raw_shape=RAW, image_shape=RAW, mini_mask_shape=(7, 7), instance_map=True)
+    shared = [write_alone(root / "pool.npz", record) for record in map_frames(build, frames)]
+    assert shared == [write_alone(root / "loop.npz", record) for record in map(build, frames)]
+
+
+def write_alone(path: Path, record: Outcome) -> bytes:
+    assert isinstance(record, Record)
+    write_records(path, [record], RAW, (7, 7))
+    return path.read_bytes()
+
+
+def test_a_split_without_any_instance_has_its_counts(tmp_path: Path) -> None:
+    empty = build_record(write_frame(tmp_path), RAW, RAW, (7, 7), instance_map=False)
+    assert count_truth([empty], 128) == dict.fromkeys(count_truth([empty], 128), 0) | {
+        "images": 1,
+        "images_without": 1,
+    }
+    assert set(count_classes([empty]).values()) == {0}
