@@ -1,0 +1,1 @@
+"""Layers that own weights and know nothing of the truth."""

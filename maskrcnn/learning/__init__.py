@@ -1,0 +1,1 @@
+"""What is known only while learning: matches, samples, targets and losses."""

@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: no weights, no settings, no files."""

@@ -1,0 +1,51 @@
+"""The box head."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from maskrcnn.layers.box_head import BoxHead
+from tests.backends import run
+from tests.layers.contract import BATCH, NORM, check_layer, draw, scramble, wrap
+
+LINEAR = ("kernel", "bias")
+
+
+def test_box_head_keeps_the_contract(tmp_path: Path):
+    check_layer(
+        BoxHead(class_count=4, channels=6),
+        input_shapes=(5, 7, 7, 3),
+        output_shapes=((5, 4), (5, 4, 4)),
+        weights=[
+            *(f"dense{i}/{weight}" for i in (1, 2) for weight in LINEAR),
+            *(f"norm{i}/{weight}" for i in (1, 2) for weight in NORM),
+            *(f"{layer}/{weight}" for layer in ("logits", "deltas") for weight in LINEAR),
+        ],
+        folder=tmp_path,
+    )
+
+
+def test_its_first_layer_is_a_convolution_as_large_as_the_crop():
+    head = BoxHead(class_count=4, channels=6)
+    wrap(head, (5, 7, 7, 3))
+    scramble(head)
+    kernel = np.asarray(head.dense[0].kernel)
+    convolution = keras.layers.Conv2D(6, 7)
+    convolution.build((None, 7, 7, 3))
+    convolution.set_weights([kernel.reshape(7, 7, 3, 6), np.asarray(head.dense[0].bias)])
+    crops = draw((5, 7, 7, 3)).reshape(-1, 7, 7, 3)
+    np.testing.assert_allclose(
+        run(head.dense[0], crops.reshape(BATCH * 5, -1)), run(convolution, crops)[:, 0, 0], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_regions_do_not_see_each_other():
+    head = BoxHead(class_count=4, channels=6)
+    wrap(head, (5, 7, 7, 3))
+    scramble(head)
+    crops = draw((5, 7, 7, 3))
+    logits, deltas = run(head, crops)
+    turned_logits, turned_deltas = run(head, crops[::-1, ::-1].copy())
+    np.testing.assert_allclose(turned_logits[::-1, ::-1], logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(turned_deltas[::-1, ::-1], deltas, rtol=1e-4, atol=1e-5)

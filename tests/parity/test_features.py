@@ -1,0 +1,54 @@
+"""Backbone and pyramid against recorded maps of Matterport's code.
+
+`data/features.npz` was recorded on `data/street.png` with a TensorFlow 2 port of matterport/Mask_RCNN
+(z-mahmud22/Mask-RCNN_TF2.14.0 @ fec97db, MIT). Of every map it holds some pixels and channels.
+"""
+
+from itertools import takewhile
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from maskrcnn.model import CHANNEL_MEANS, MaskRCNN
+from maskrcnn.weights import table
+from tests.backends import run
+from tests.parity.recorded_weights import draw_tensor
+
+DATA = Path(__file__).parent / "data"
+# Every how many pixels and channels of a map are kept.
+STEPS = {
+    "C2": (8, 8), "C3": (4, 8), "C4": (2, 16), "C5": (1, 32),
+    "P2": (8, 8), "P3": (4, 8), "P4": (2, 8), "P5": (1, 8), "P6": (1, 8),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def maps() -> dict[str, np.ndarray]:
+    """All maps that a ResNet50 makes of the recorded image."""
+    image = cv2.imread(str(DATA / "street.png"), cv2.IMREAD_COLOR_RGB)
+    model = MaskRCNN(backbone="resnet50", image_shape=image.shape[:2], class_count=11)
+    model.rpn_head(model.extract_features(keras.Input(image.shape)))
+    for entry in takewhile(lambda entry: entry.group != "rpn_model", table(model)):
+        entry.variable.assign(entry.to_ours(draw_tensor(entry.layer, entry.tensor, entry.their_shape)))
+
+    def extract(images):
+        features = model.backbone(images - np.float32(CHANNEL_MEANS))
+        return (*features, *model.fpn(features))
+
+    return dict(zip(STEPS, run(extract, image[None].astype(np.float32)), strict=True))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_maps_are_as_recorded(name: str, maps: dict[str, np.ndarray]):
+    pixels, channels = STEPS[name]
+    with np.load(DATA / "features.npz", allow_pickle=False) as recorded:
+        expected, (mean, deviation, peak) = recorded[name], recorded[f"{name}_stat"]
+    # Values reach thousands: differences count in standard deviations of the map.
+    close = {"rtol": 0, "atol": 1e-4 * deviation}
+    np.testing.assert_allclose(maps[name][:, ::pixels, ::pixels, ::channels], expected, **close)
+    np.testing.assert_allclose(maps[name].mean(dtype=np.float64), mean, **close)
+    np.testing.assert_allclose(maps[name].std(dtype=np.float64), deviation, rtol=1e-4)
+    np.testing.assert_allclose(np.abs(maps[name]).max(), peak, rtol=1e-4)
