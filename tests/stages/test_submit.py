@@ -1,0 +1,37 @@
+import cv2
+import numpy as np
+
+from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.data.records import Record, write_records
+from maskrcnn.evaluation.predictions import encode_predictions, write_predictions
+from stages.submit import main
+
+SHAPE = (64, 128)
+
+
+def test_official_classes_at_the_size_of_the_benchmark(tmp_path):
+    record = Record(
+        name="munster_000000_000019",
+        image_path="munster.png",
+        boxes=np.zeros((1, 4), np.int32),
+        class_ids=np.ones(1, np.int32),
+        is_crowd=np.zeros(1, bool),
+        areas=np.ones(1, np.int32),
+        mini_masks=np.zeros((1, 56, 56), bool),
+        instance_ids=np.ones(1, np.int32),
+        dropped=0,
+        instance_png=np.zeros(0, np.uint8),
+    )
+    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56))
+    mask = np.zeros((2, *SHAPE), bool)
+    mask[:, 2:4, 3:8] = True
+    class_ids = np.array([CLASS_NAMES.index("bus"), CLASS_NAMES.index("caravan")])
+    found = encode_predictions(np.zeros((2, 4)), class_ids, np.array([0.75, 0.5]), mask)
+    write_predictions(tmp_path / "predictions/base.json", [found], SHAPE)
+    main("base", tmp_path)
+    folder = tmp_path / "submissions/base"
+    text = (folder / "munster_000000_000019.txt").read_text()
+    assert text == "munster_000000_000019_0.png 28 0.75\n"  # no caravan: the benchmark has none
+    written = cv2.imread(str(folder / "munster_000000_000019_0.png"), cv2.IMREAD_UNCHANGED)
+    assert written.shape == (1024, 2048) and (written[32:64, 48:128] == 255).all()
+    assert np.count_nonzero(written) == 10 * 16 * 16
