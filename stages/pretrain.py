@@ -1,0 +1,100 @@
+"""Draws another synthetic world and trains the demo's start weights on it.
+
+The file plays the part that COCO weights play at full scale. It is kept in git and the stage is frozen,
+so that the demo only fine-tunes.
+
+Writes  models/pretrained.h5, plots/history/pretrained.csv, metrics/train/pretrained.json
+Params  data, preprocess, model, sampling, pretrain
+"""
+
+import json
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from rich.progress import track
+
+from maskrcnn.config import (
+    Data,
+    Model,
+    Preprocess,
+    Pretrain,
+    Sampling,
+    Schedule,
+    Shape,
+    read_params,
+    read_section,
+)
+from maskrcnn.data.batches import Batches
+from maskrcnn.data.cityscapes import CLASS_NAMES, find_frames
+from maskrcnn.data.records import Records, read_records, write_records
+from maskrcnn.data.splits import build_records
+from maskrcnn.data.synthetic import write_cities
+from maskrcnn.files import write_text
+from maskrcnn.model import build_mask_rcnn
+from maskrcnn.training import fit, fix_randomness
+from maskrcnn.weights import write_weights
+
+CITIES = 8  # of each folder, so that all cores draw
+
+
+def main(root: Path = Path()) -> None:
+    """Writes the start weights; the drawn world is thrown away.
+
+    Args:
+        root: Folder of the repository.
+    """
+    params = read_params(root / "params.yaml")
+    data = read_section(Data, params.get("data"), "data")
+    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
+    model = read_section(Model, params.get("model"), "model")
+    sampling = read_section(Sampling, params.get("sampling"), "sampling")
+    section = params.get("pretrain", {})
+    settings = read_section(Pretrain, section.get("data"), "pretrain.data")
+    schedule = read_section(Schedule, section.get("schedule"), "pretrain.schedule")
+
+    fix_randomness(schedule.seed)
+    with tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder:
+        drawn = Path(folder)
+        training, validation = draw_world(drawn, data.image_shape, preprocess, settings)
+        batches = partial(
+            Batches, root=drawn, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap
+        )
+        network = build_mask_rcnn(
+            image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model)
+        )
+        best = fit(
+            network,
+            batches(training, steps=schedule.steps, seed=schedule.seed),
+            batches(validation, steps=schedule.validation_steps),
+            layers="all",
+            sampling=sampling,
+            schedule=schedule,
+            history=root / "plots/history/pretrained.csv",
+        )
+    write_weights(network, root / "models/pretrained.h5", kernel_dtype="float16")
+    write_text(root / "metrics/train/pretrained.json", json.dumps(best, indent=2) + "\n")
+
+
+def draw_world(
+    folder: Path, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain
+) -> tuple[Records, Records]:
+    """Draws the world into a folder and returns its training and validation split."""
+    splits = []
+    for split, frames in (("train", settings.frames), ("val", settings.validation_frames)):
+        cities = {f"{split}{i}": len(range(i, frames, CITIES)) for i in range(CITIES)}
+        drawn = write_cities(folder, {split: cities}, raw_shape, settings.world, settings.seed)
+        for _ in track(drawn, f"Drawing {split}", total=CITIES):
+            pass
+        found = find_frames(folder, split, list(cities))
+        shapes = preprocess.image_shape, preprocess.mini_mask_shape
+        records = build_records(found, raw_shape, *shapes, instance_maps=False)
+        records = list(track(records, "Polygons to records", total=len(found)))
+        write_records(folder / f"{split}.npz", records, *shapes)
+        splits.append(read_records(folder / f"{split}.npz"))
+    return splits[0], splits[1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The random minibatch."""
+
+import keras
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maskrcnn.learning.sampling import sample_labels
+from tests.backends import run
+
+POSITIVE_SLOTS, NEGATIVE_SLOTS = 3, 6
+
+
+def sample(labels, negative_counts=None, slots=(POSITIVE_SLOTS, NEGATIVE_SLOTS), seed=0):
+    generator = keras.random.SeedGenerator(seed)
+    return run(lambda labels: sample_labels(labels, *slots, negative_counts, generator), np.array(labels, np.int32))
+
+
+def test_positives_come_first_and_negatives_fill_the_rest():
+    # 3 of 4 positives and 6 - 3 negatives
+    indices, filled = sample([[1, -1, 0, -1, 1, -1, 1, 0, -1, 1]])
+    assert indices.shape == (1, 9)
+    assert filled.tolist() == [[True] * 6 + [False] * 3]
+    assert len({*indices[0, :3].tolist()} & {0, 4, 6, 9}) == 3
+    assert len({*indices[0, 3:6].tolist()} & {1, 3, 5, 8}) == 3
+
+
+def test_slots_stay_empty_when_there_is_not_enough():
+    # one positive leaves 5 of 6 slots; there are two negatives
+    indices, filled = sample([[0, 0, 1, 0, -1, -1, 0, 0, 0, 0]])
+    assert filled.tolist() == [[True, False, False, True, True, False, False, False, False]]
+    assert indices[0, 0] == 2
+    assert {*indices[0, 3:5].tolist()} == {4, 5}
+
+
+def test_an_image_without_positives_is_filled_with_negatives():
+    _, filled = sample([[-1] * 10])
+    assert filled.tolist() == [[False] * 3 + [True] * 6]
+
+
+def test_the_wanted_negatives_are_counted_image_by_image():
+    _, filled = sample([[-1] * 10, [-1] * 10, [-1, *[0] * 9]], np.array([4, 0, 4], np.int32))
+    assert filled[:, 3:].sum(axis=1).tolist() == [4, 0, 1]
+
+
+batch = st.lists(st.lists(st.integers(-1, 1), min_size=10, max_size=10), min_size=2, max_size=2)
+generator = keras.random.SeedGenerator(0)
+
+
+def draw(labels):
+    return sample_labels(labels, POSITIVE_SLOTS, NEGATIVE_SLOTS, None, generator)
+
+
+@settings(max_examples=40)
+@given(labels=batch)
+def test_a_draw_is_without_replacement_from_what_is_allowed(labels):
+    labels = np.array(labels, np.int32)
+    for row, indices, filled in zip(labels, *run(draw, labels), strict=True):
+        positives, negatives = indices[:POSITIVE_SLOTS], indices[POSITIVE_SLOTS:]
+        positives, negatives = positives[filled[:POSITIVE_SLOTS]], negatives[filled[POSITIVE_SLOTS:]]
+        assert (row[positives] == 1).all()
+        assert (row[negatives] == -1).all()
+        assert len({*positives}) == len(positives) == min(POSITIVE_SLOTS, (row == 1).sum())
+        assert len({*negatives}) == len(negatives) == min(NEGATIVE_SLOTS - len(positives), (row == -1).sum())
+
+
+def test_all_are_drawn_equally_often():
+    # one slot, four candidates, 2000 images: 500 each, standard deviation sqrt(2000 * 3/16) = 19
+    indices, _ = sample(np.tile([1, 0, 1, 1, 0, 1], (2000, 1)), slots=(1, 1))
+    counts = np.bincount(indices[:, 0], minlength=6)
+    assert counts[[1, 4]].sum() == 0
+    assert np.abs(counts[[0, 2, 3, 5]] - 500).max() < 5 * 19
+
+
+def test_the_seed_decides_and_moves_on():
+    labels = np.ones((1, 50), np.int32)
+
+    def draws(seed: int) -> list[np.ndarray]:
+        generator = keras.random.SeedGenerator(seed)
+        return [np.asarray(sample_labels(labels, 20, 1, None, generator)[0]) for _ in range(2)]
+
+    first, second = draws(1)
+    assert (first != second).any()
+    np.testing.assert_array_equal(draws(1), [first, second])
+    assert (draws(2)[0] != first).any()

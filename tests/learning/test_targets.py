@@ -1,0 +1,158 @@
+"""What the network should have said."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from maskrcnn.learning.targets import Truth, roi_targets, rpn_targets, take_rows
+from tests.backends import input_gradients, run
+
+SHAPE = (101, 101)  # normalised coordinates are hundredths of a pixel's
+MASK_SHAPE = (28, 28)
+
+
+def make_truth(boxes, class_ids=None, is_crowd=None, mini_masks=None) -> Truth:
+    """Returns the truth of a batch of one image."""
+    boxes = np.array(boxes, np.float32).reshape(1, -1, 4)
+    count = boxes.shape[1]
+    return Truth(
+        boxes,
+        np.array([[1] * count if class_ids is None else class_ids], np.int32),
+        np.array([[False] * count if is_crowd is None else is_crowd]),
+        np.ones((1, count, 28, 28), np.uint8) if mini_masks is None else np.array([mini_masks], np.uint8),
+    )
+
+
+def draw_rois(proposals, truth: Truth, sample_count=9, positive_fraction=0.34):
+    seed = keras.random.SeedGenerator(0)
+    proposals = np.array(proposals, np.float32).reshape(1, -1, 4)
+
+    def targets(proposals, truth):
+        return roi_targets(proposals, truth, SHAPE, sample_count, positive_fraction, MASK_SHAPE, seed)
+
+    return run(targets, proposals, truth)
+
+
+def backgrounds(count: int) -> np.ndarray:
+    """Returns different proposals in the lower right corner."""
+    corner = 0.6 + 0.002 * np.arange(count)[:, None]
+    return np.concatenate([np.broadcast_to(corner, (count, 2)), np.broadcast_to(corner + 0.1, (count, 2))], axis=1)
+
+
+def test_an_anchor_has_to_become_its_truth():
+    # centre (5, 10) -> (15, 15) is 10/10 and 5/20; sides (10, 20) -> (20, 20); in units of (.1, .1, .2, .2)
+    anchors = np.array([[60, 60, 70, 70], [0, 0, 10, 20], [80, 80, 90, 90]], np.float32)
+    seed = keras.random.SeedGenerator(0)
+    targets = run(lambda truth: rpn_targets(anchors, truth, 2, seed), make_truth([5, 5, 25, 25]))
+    assert targets.indices[0, 0] == 1
+    np.testing.assert_allclose(targets.deltas[0, 0], [10, 2.5, math.log(2) / 0.2, 0], rtol=1e-5)
+    assert targets.labels.tolist() == [[1, 0, 0]]
+    assert targets.valid.tolist() == [[True, True, False]]
+    assert targets.positive.tolist() == [[True, False, False]]
+
+
+def test_at_most_half_of_the_anchors_are_objects():
+    # 6 positives, 20 negatives: 4 and 4 of 8
+    anchors = np.array([[0, 0, 10, 10 - 0.1 * i] for i in range(6)] + [[50, 50, 60, 60 + i] for i in range(20)], np.float32)
+    seed = keras.random.SeedGenerator(0)
+    targets = run(lambda truth: rpn_targets(anchors, truth, 8, seed), make_truth([0, 0, 10, 10]))
+    assert targets.valid.sum() == 8
+    assert targets.positive.sum() == 4
+    assert (targets.indices[targets.positive] < 6).all()
+    assert (targets.indices[targets.valid & ~targets.positive] >= 6).all()
+
+
+def test_a_proposal_has_to_become_its_truth():
+    # truth (0, 0, .4, .4); a proposal of its left half has its centre .1 to the left, .5 of its width, and half its width
+    regions = draw_rois([[0, 0, 0.4, 0.2], *backgrounds(8)], make_truth([[60, 0, 80, 9], [0, 0, 41, 41]], [3, 7]))
+    np.testing.assert_allclose(regions.rois[0, 0], [0, 0, 0.4, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(regions.deltas[0, 0], [0, 5, 0, math.log(2) / 0.2], rtol=1e-4, atol=1e-4)
+    assert regions.class_ids.tolist() == [[7, *[0] * 8]]
+
+
+def test_a_mask_target_is_the_part_of_the_truth_that_the_region_shows():
+    # The left half of the truth shows columns 0 to 13.5 of its mini mask: target column i lies at i / 2. The mask
+    # ends after column 13: 1 up to i = 26, and 0.5, which does not count, at i = 27.
+    mini_mask = np.zeros((28, 28))
+    mini_mask[:, :14] = 1
+    regions = draw_rois([[0, 0, 0.4, 0.2], *backgrounds(8)], make_truth([0, 0, 41, 41], mini_masks=[mini_mask]))
+    assert regions.masks.shape == (1, 3, 28, 28)
+    np.testing.assert_array_equal(regions.masks[0, 0, :, :27], 1)
+    np.testing.assert_array_equal(regions.masks[0, 0, :, 27], 0)
+
+
+def test_a_mask_target_is_empty_where_the_region_leaves_the_truth():
+    # The region is twice as wide: its columns i = 0 to 13 lie at most at 26/27 of the truth's width, the rest beyond.
+    regions = draw_rois([[0, 0, 0.4, 0.8], *backgrounds(8)], make_truth([0, 0, 41, 41]))
+    np.testing.assert_array_equal(regions.masks[0, 0, :, :14], 1)
+    np.testing.assert_array_equal(regions.masks[0, 0, :, 14:], 0)
+
+
+@pytest.mark.parametrize(
+    ("positives", "drawn", "filled_up"),
+    [
+        (12, 3, 5),  # int(9 * .34) = 3 slots; int(3 / .34) = 8 in all
+        (2, 2, 3),  # int(2 / .34) = 5 in all
+        (0, 0, 6),  # what 3 slots for objects leave of 9
+    ],
+)
+def test_the_share_of_objects_is_kept(positives: int, drawn: int, filled_up: int):
+    objects = [[0, 0, 0.4, 0.4 - 0.01 * i] for i in range(positives)]
+    regions = draw_rois([*objects, *backgrounds(20 - positives)], make_truth([0, 0, 41, 41]))
+    assert regions.valid.shape == (1, 9)
+    assert regions.positive.sum() == drawn
+    assert regions.valid[:, 3:].sum() == filled_up
+    assert (regions.rois[~regions.valid] == 0).all()
+    assert (regions.class_ids > 0).sum() == drawn
+
+
+def test_a_crowd_alone_leaves_what_lies_outside_of_it():
+    inside = [[0.01 * i, 0, 0.2 + 0.01 * i, 0.2] for i in range(5)]
+    regions = draw_rois([*inside, *backgrounds(4)], make_truth([0, 0, 41, 41], is_crowd=[True]))
+    assert regions.positive.sum() == 0
+    assert (regions.rois[regions.valid][:, 0] > 0.5).all()
+    assert regions.valid.sum() == 4
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        make_truth(np.zeros((3, 4)), [0, 0, 0]),
+        make_truth([[5, 5, 5, 20], [20, 20, 5, 5], [3, 3, 3, 3]]),
+        make_truth([[i, j, i + 9, j + 9] for i in range(0, 80, 8) for j in range(0, 96, 8)]),
+    ],
+    ids=["no truth", "no area", "120 truths"],
+)
+def test_targets_are_finite(truth: Truth):
+    anchors = np.array([[i, j, i + 9, j + 9] for i in range(0, 80, 8) for j in range(0, 80, 8)], np.float32)
+    seed = keras.random.SeedGenerator(0)
+
+    def targets(truth):
+        anchor_targets = rpn_targets(anchors, truth, 64, seed)
+        return anchor_targets, roi_targets(anchors[None] / 100, truth, SHAPE, 30, 0.33, MASK_SHAPE, seed)
+
+    of_anchors, of_rois = run(targets, truth)
+    has_truth = truth.boxes.shape[1] == 120
+    assert of_anchors.positive.any() == of_rois.positive.any() == has_truth
+    assert all(np.isfinite(part).all() for part in (*of_anchors, *of_rois))
+
+
+def test_no_gradient_flows_through_targets():
+    truth = make_truth([0, 0, 41, 41])
+    proposals = np.array([[[0, 0, 0.4, 0.2], [0, 0, 0.3, 0.4], *backgrounds(8)]], np.float32)
+    seed = keras.random.SeedGenerator(0)
+
+    def total(proposals):
+        regions = roi_targets(proposals, truth, SHAPE, 9, 0.34, MASK_SHAPE, seed)
+        return sum(keras.ops.sum(part) for part in (regions.rois, regions.deltas, regions.masks))
+
+    np.testing.assert_array_equal(input_gradients(total, proposals), np.zeros((1, *proposals.shape)))
+
+
+def test_rows_are_taken_image_by_image():
+    values = np.arange(12).reshape(2, 3, 2)
+    np.testing.assert_array_equal(
+        run(take_rows, values, np.array([[2, 0], [1, 1]])), [[[4, 5], [0, 1]], [[8, 9], [8, 9]]]
+    )

@@ -1,0 +1,87 @@
+"""Each stage of dvc.yaml declares the params that its script names and reads, and no others."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.closure import find_script, read_stages
+
+ROOT = Path(__file__).parents[2]
+
+
+def declared(stage: dict[str, Any]) -> set[str]:
+    """The stage's params in dvc.yaml; what is filled in for each item becomes a star."""
+    return {re.sub(r"\$\{.*?\}", "*", name) for name in stage.get("params", [])}
+
+
+def documented(source: str) -> set[str]:
+    """The names of the docstring's line `Params  data, splits.<split>`; what varies becomes a star."""
+    line = re.search(r"^Params +(.*)$", ast.get_docstring(ast.parse(source)) or "", re.MULTILINE)
+    return {re.sub(r"<.*?>", "*", name.strip()) for name in line[1].split(",")} if line else set()
+
+
+def read(source: str) -> Iterator[str]:
+    """The sections that a script takes from the mapping called `params`."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Subscript(ast.Name("params"), ast.Constant(section)):
+                yield section
+            case ast.Call(ast.Attribute(ast.Name("params"), "get"), [ast.Constant(section), *_]):
+                yield section
+
+
+def find_faults(stages: dict[str, dict[str, Any]], root: Path) -> list[str]:
+    """What each stage must declare in dvc.yaml, and what its script must name in its docstring."""
+    faults = []
+    for name, stage in stages.items():
+        script = find_script(stage)
+        source = (root / script).read_text()
+        names, sections = documented(source), set(read(source))
+        if (given := declared(stage)) != names:
+            faults.append(f"`params` of {name} must be {sorted(names)} as {script} says; got {sorted(given)}")
+        if (named := {entry.partition(".")[0] for entry in names}) != sections:
+            faults.append(f"`Params` of {script} must name {sorted(sections)}; got {sorted(named)}")
+    return faults
+
+
+def test_stages_declare_what_they_read() -> None:
+    if faults := find_faults(read_stages(ROOT / "dvc.yaml"), ROOT):
+        pytest.fail("\n".join(faults), pytrace=False)
+
+
+SCRIPT = '''"""Trains.
+
+Reads   data/processed/training.npz
+Params  train, variants.<variant>
+"""
+train = read_section(Train, params["train"], "train")
+variant = read_section(Variant, params.get("variants", {}).get(name), f"variants.{name}")
+'''
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A repository with one script, which reads `train` and `variants`."""
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/train.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def test_params_in_step_are_accepted(tree: Path) -> None:
+    stage = {"cmd": "python stages/train.py ${key}", "params": ["train", "variants.${key}"]}
+    assert find_faults({"train": stage}, tree) == []
+
+
+def test_undeclared_params_are_told(tree: Path) -> None:
+    (fault,) = find_faults({"train": {"cmd": "python stages/train.py", "params": ["train"]}}, tree)
+    assert fault == "`params` of train must be ['train', 'variants.*'] as stages/train.py says; got ['train']"
+
+
+def test_undocumented_params_are_told(tree: Path) -> None:
+    (tree / "stages/train.py").write_text(SCRIPT.replace("Params  train, ", "Params  "))
+    (fault,) = find_faults({"train": {"cmd": "python stages/train.py", "params": ["variants.${key}"]}}, tree)
+    assert fault == "`Params` of stages/train.py must name ['train', 'variants']; got ['variants']"

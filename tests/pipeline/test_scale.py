@@ -1,0 +1,194 @@
+"""The scales fit `params.yaml`, and merging one keeps everything else as it is."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskrcnn.config import (
+    Data,
+    Draw,
+    Model,
+    Predict,
+    Preprocess,
+    Pretrain,
+    Sampling,
+    Schedule,
+    Split,
+    Synthesize,
+    Variant,
+    read_params,
+    read_section,
+)
+from maskrcnn.doctor import IMAGE_COUNTS
+from stages.scale import find_faults, main, write_merged
+
+ROOT = Path(__file__).parents[2]
+SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
+
+PARAMS = """\
+# The demo.
+scale: demo
+
+data:
+  root: data/synthetic          # a folder
+  image_shape: [256, 512]       # height, width
+# Between two sections.
+synthesize:                     # what is drawn
+  city:
+    aachen: 40
+    bochum: 40                  # the last one
+
+# The splits.
+splits:
+  test:
+    cities:
+    - munster
+
+# Learning.
+rates:
+- 1e-3
+- 1e-4
+# The end.
+"""
+OVERLAY: dict[str, Any] = {
+    "scale": "large",
+    "data": {"image_shape": [1024, 2048]},
+    "synthesize": {},
+    "splits": {"training": {"cities": ["ulm"]}, "test": {"cities": ["lindau", "jena"]}},
+    "rates": [1e-5],
+}
+MERGED = """\
+# The demo.
+scale: large
+
+data:
+  root: data/synthetic          # a folder
+  image_shape: [1024, 2048]     # height, width
+# Between two sections.
+synthesize: {}                  # what is drawn
+
+# The splits.
+splits:
+  training:
+    cities:
+    - ulm
+  test:
+    cities:
+    - lindau
+    - jena
+
+# Learning.
+rates:
+- 1e-05
+# The end.
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of the parameters and scales."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "scales", tmp_path / "scales")
+    return tmp_path
+
+
+def test_params_are_the_demo() -> None:
+    assert read_params(ROOT / "params.yaml")["scale"] == "demo"
+
+
+def test_scales_are_found() -> None:
+    assert SCALES == ["cityscapes", "smoke"]
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_scale_changes_known_keys(name: str) -> None:
+    scale = read_params(ROOT / f"scales/{name}.yaml")
+    assert find_faults(read_params(ROOT / "params.yaml"), scale) == []
+    assert scale["scale"] == name
+
+
+@pytest.mark.parametrize("name", ["demo", *SCALES])
+def test_every_section_fits_at_every_scale(repository: Path, name: str) -> None:
+    if name != "demo":
+        main(name, repository)
+    params = read_params(repository / "params.yaml")
+    kinds = {
+        "data": Data,
+        "preprocess": Preprocess,
+        "model": Model,
+        "sampling": Sampling,
+        "train": Schedule,
+        "predict": Predict,
+        "draw": Draw,
+    }
+    for section, kind in kinds.items():
+        read_section(kind, params[section], section)
+    read_section(Pretrain, params["pretrain"]["data"], "pretrain.data")
+    read_section(Schedule, params["pretrain"]["schedule"], "pretrain.schedule")
+    for section, kind in {"splits": Split, "synthesize": Synthesize, "variants": Variant}.items():
+        for key, values in params[section].items():
+            read_section(kind, values, f"{section}.{key}")
+    assert set(params) == {"scale", "pretrain", "splits", "synthesize", "variants", *kinds}
+
+
+@pytest.mark.parametrize("name", ["demo", "cityscapes"])
+def test_splits_are_the_published_ones(repository: Path, name: str) -> None:
+    if name != "demo":
+        main(name, repository)
+    splits = read_params(repository / "params.yaml")["splits"]
+    counts = {
+        split: sum(IMAGE_COUNTS[values["folder"]][city] for city in values["cities"])
+        for split, values in splits.items()
+    }
+    assert counts == {"training": 1403, "validation": 326, "test": 174}
+
+
+def test_merging_keeps_comments_and_styles(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS)
+    write_merged(path, OVERLAY)
+    assert path.read_text() == MERGED
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_scalar_and_empty_values_may_take_any_place(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1\nb: []\nc:\n- 1\n\n# Next.\nd: null\n")
+    write_merged(path, {"a": [1, 2], "b": [3], "c": [], "d": "e"})
+    assert path.read_text() == "a:\n- 1\n- 2\nb:\n- 3\nc: []\n\n# Next.\nd: e\n"
+
+
+def test_at_that_scale_already_nothing_changes(repository: Path) -> None:
+    main("smoke", repository)
+    path = repository / "params.yaml"
+    edited = path.read_text().replace("aachen: 4", "aachen: 5")
+    path.write_text(edited)
+    main("smoke", repository)
+    assert "aachen: 5" in edited
+    assert path.read_text() == edited
+
+
+def test_scales_do_not_mix(repository: Path) -> None:
+    main("smoke", repository)
+    with pytest.raises(ValueError, match=r"params\.yaml` must be at scale demo; got smoke, `git checkout"):
+        main("cityscapes", repository)
+
+
+def test_unknown_keys_are_named_and_nothing_is_written(repository: Path) -> None:
+    before = (repository / "params.yaml").read_text()
+    (repository / "scales/bad.yaml").write_text("scale: bad\ndata: {rot: x}\npreprocess: 3\nspilts: {}\n")
+    with pytest.raises(ValueError, match="must change known keys") as error:
+        main("bad", repository)
+    assert "`data.rot`, `preprocess` without its keys, `spilts`" in str(error.value)
+    assert (repository / "params.yaml").read_text() == before
+
+
+def test_keys_of_replaced_sections_are_free() -> None:
+    assert find_faults({"splits": {"test": {}}}, {"splits": {"other": {}}}) == []
+
+
+def test_unknown_scale_is_told(repository: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"scales/huge\.yaml` must exist"):
+        main("huge", repository)
