@@ -1,6 +1,7 @@
 """Mask R-CNN on one screen: how the backbone, the pyramid and the heads are wired."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -62,7 +63,8 @@ class MaskRCNN(keras.Model):
             raise ValueError(
                 f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}."
             )
-        self.image_shape, self.class_count = tuple(image_shape), class_count
+        height, width = image_shape
+        self.image_shape, self.class_count = (height, width), class_count
         self.canonical_roi_size = canonical_roi_size
         self.num_candidates, self.num_proposals = num_candidates, num_proposals
         self.num_detections, self.min_confidence = num_detections, min_confidence
@@ -133,7 +135,7 @@ class MaskRCNN(keras.Model):
         return roi_align(pyramid[:4], rois, size, self.image_shape, self.canonical_roi_size)
 
 
-def build_mask_rcnn(**arguments) -> MaskRCNN:
+def build_mask_rcnn(**arguments: Any) -> MaskRCNN:
     """Returns a `MaskRCNN` with all its weights made; it takes the same arguments.
 
     The first call is symbolic: an eager one would compile the network once more.

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
@@ -167,7 +168,7 @@ def make_optimizer(
     raise ValueError(f"`optimizer` must be sgd or adam; got {name!r}.")
 
 
-def build_trainee(network: MaskRCNN, batches: Batches, **arguments) -> Trainee:
+def build_trainee(network: MaskRCNN, batches: Batches, **arguments: Any) -> Trainee:
     """Returns a `Trainee` ready for batches of this kind; the first call is symbolic, as in `build_mask_rcnn`."""
     trainee = Trainee(network, **arguments)
     (batch,) = batches[0]
@@ -229,7 +230,8 @@ class EpochLog(keras.callbacks.Callback):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.path, self.rows = path, []
+        self.path = path
+        self.rows: list[dict[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {key: float(value) for key, value in (logs or {}).items()}

@@ -18,7 +18,8 @@ from rich.progress import track
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.records import Records, read_records
 from maskrcnn.evaluation.average_precision import score_per_image
-from maskrcnn.evaluation.cityscapes import MIN_AREA, VOID_IDS, CityscapesScores, score_cityscapes
+from maskrcnn.evaluation.cityscapes import MIN_AREA, VOID_IDS, score_cityscapes
+from maskrcnn.evaluation.class_scores import ClassScores
 from maskrcnn.evaluation.confusion import count_confusions
 from maskrcnn.evaluation.curves import trace_curve
 from maskrcnn.evaluation.errors import find_errors, worst_errors
@@ -73,20 +74,23 @@ def measure(records: Records, predictions: Sequence[Predictions]) -> list[Overla
         return list(track(images, "Overlaps", total=len(records)))
 
 
-def score_officially(overlaps: Sequence[Overlaps], image_shape: tuple[int, int]) -> CityscapesScores:
+def score_officially(overlaps: Sequence[Overlaps], image_shape: tuple[int, int]) -> ClassScores:
     """Returns the official AP, its minimum area shrunk with the image."""
     min_area = MIN_AREA * image_shape[0] * image_shape[1] / OFFICIAL_PIXELS
     return score_cityscapes(overlaps, [CLASS_IDS[name] for name in OFFICIAL_NAMES], min_area)
 
 
-def write_scores(
-    metrics: Path, variant: str, overlaps: Sequence[Overlaps], official: CityscapesScores
-) -> None:
+def write_scores(metrics: Path, variant: str, overlaps: Sequence[Overlaps], official: ClassScores) -> None:
     """Writes the variant's rows of the tables; every variant has the same columns."""
     per_image = score_per_image([match(image) for image in overlaps], len(CLASS_NAMES))
-    averages = {"cityscapes_AP": known(official.mean()), "cityscapes_AP50": known(official.mean(slice(1)))}
-    by_class = class_row("cityscapes_AP", official.class_ap.mean(axis=0).tolist(), OFFICIAL_NAMES)
-    write_metrics(metrics / f"test/{variant}.json", per_image_row(per_image, CLASS_NAMES) | averages)
+    averages = {
+        "AP50": float(per_image.ap[0]),
+        "rAP": per_image.range_ap,
+        "cityscapes_AP": known(official.mean()),
+        "cityscapes_AP50": known(official.mean(slice(1))),
+    }
+    by_class = class_row("cityscapes_AP", official.by_class(), OFFICIAL_NAMES)
+    write_metrics(metrics / f"test/{variant}.json", averages | per_image_row(per_image, CLASS_NAMES))
     write_metrics(metrics / f"iou/{variant}.json", iou_row(per_image))
     write_metrics(metrics / f"classes/{variant}.json", by_class)
 

@@ -8,29 +8,20 @@ Params  data, preprocess, splits.<split>
 
 import argparse
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.progress import track
 
 from maskrcnn.config import Data, Preprocess, Shape, Split, read_params, read_section
 from maskrcnn.data.cityscapes import CLASS_NAMES, Frame, find_frames, paint_instances, read_annotation
-from maskrcnn.data.records import Record, build_record, read_image, scale_map, write_records
-from maskrcnn.files import write_text
+from maskrcnn.data.records import Record, read_image, scale_map, write_records
+from maskrcnn.data.splits import build_records
+from maskrcnn.files import whole_folder, write_text
 from maskrcnn.viz.truth import draw_truth
 
 SIDE_MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
-MAX_FAULTS = 10
-FRAMES_A_PROCESS = 100  # fewer are done before another process has started
-
-Outcome = Record | ValueError
 
 
 def main(split: str, root: Path = Path()) -> None:
@@ -50,11 +41,11 @@ def main(split: str, root: Path = Path()) -> None:
     section = read_section(Split, params.get("splits", {}).get(split), f"splits.{split}")
     check_shape(settings.image_shape)
     frames = find_frames(root / data.root, section.folder, section.cities)
-    records = build_records(frames, data.image_shape, settings, section.instance_maps)
+    shapes = settings.image_shape, settings.mini_mask_shape
+    built = build_records(frames, data.image_shape, *shapes, section.instance_maps)
+    records = list(track(built, "Polygons to records", len(frames)))
 
-    write_records(
-        root / "data/processed" / f"{split}.npz", records, settings.image_shape, settings.mini_mask_shape
-    )
+    write_records(root / "data/processed" / f"{split}.npz", records, *shapes)
     per_class = count_classes(records)
     counts = count_truth(records, settings.instance_cap)
     counts |= {f"instances_{name}": count for name, count in per_class.items()}
@@ -70,51 +61,6 @@ def check_shape(image_shape: Shape) -> None:
         raise ValueError(
             f"`preprocess.image_shape` must be multiples of {SIDE_MULTIPLE}; got {list(image_shape)}."
         )
-
-
-def build_records(
-    frames: Sequence[Frame], raw_shape: Shape, settings: Preprocess, instance_maps: bool
-) -> list[Record]:
-    """Builds the records of all frames.
-
-    Raises:
-        ValueError: naming the first ten damaged files.
-    """
-    build = partial(
-        try_build,
-        raw_shape=raw_shape,
-        image_shape=settings.image_shape,
-        mini_mask_shape=settings.mini_mask_shape,
-        instance_map=instance_maps,
-    )
-    outcomes = list(track(map_frames(build, frames), "Polygons to records", len(frames)))
-    faults = [str(outcome) for outcome in outcomes if isinstance(outcome, ValueError)]
-    if faults:
-        more = [f"{len(faults) - MAX_FAULTS} more files are damaged."] if len(faults) > MAX_FAULTS else []
-        raise ValueError("\n".join(faults[:MAX_FAULTS] + more))
-    return [outcome for outcome in outcomes if isinstance(outcome, Record)]
-
-
-def map_frames(build: Callable[[Frame], Outcome], frames: Sequence[Frame]) -> Iterator[Outcome]:
-    """Yields what `build` returns for each frame, in order; many frames are shared out among all cores."""
-    process_count = min(os.cpu_count() or 1, len(frames) // FRAMES_A_PROCESS)
-    if process_count < 2:
-        yield from map(build, frames)
-        return
-    # Fresh processes, not forks: a fork of a process with threads may hang.
-    context = get_context("spawn")
-    with ProcessPoolExecutor(process_count, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.map(build, frames, chunksize=4)
-
-
-def try_build(
-    frame: Frame, raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_map: bool
-) -> Outcome:
-    """Returns the record of a frame, or what is wrong with its files: one run shall find all faults."""
-    try:
-        return build_record(frame, raw_shape, image_shape, mini_mask_shape, instance_map)
-    except ValueError as fault:
-        return fault
 
 
 def count_truth(records: Sequence[Record], instance_cap: int) -> dict[str, int]:
@@ -145,18 +91,14 @@ def draw_pictures(
     """Draws the image with the most truth of each city, in place of the pictures that were there."""
     by_truth = sorted(range(len(frames)), key=lambda index: len(records[index].boxes))
     fullest = {frames[index].city: index for index in by_truth}
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for index in track(sorted(fullest.values()), "Pictures of the truth"):
-        frame = frames[index]
-        image = read_image(frame.image_path, image_shape)
-        instance_map = scale_map(
-            paint_instances(read_annotation(frame.polygons_path, raw_shape)), image_shape
-        )
-        draw_truth(image, instance_map, records[index]).savefig(unfinished / f"{frame.name}.png", dpi=100)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(unfinished, folder)
+    with whole_folder(folder) as unfinished:
+        for index in track(sorted(fullest.values()), "Pictures of the truth"):
+            frame = frames[index]
+            image = read_image(frame.image_path, image_shape)
+            annotation = read_annotation(frame.polygons_path, raw_shape)
+            instance_map = scale_map(paint_instances(annotation), image_shape)
+            picture = draw_truth(image, instance_map, records[index])
+            picture.savefig(unfinished / f"{frame.name}.png", dpi=100)
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def draw_world(
             pass
         found = find_frames(folder, split, list(cities))
         shapes = preprocess.image_shape, preprocess.mini_mask_shape
-        records = build_records(found, raw_shape, *shapes, instance_maps=False)
-        records = list(track(records, "Polygons to records", total=len(found)))
+        built = build_records(found, raw_shape, *shapes, instance_maps=False)
+        records = list(track(built, "Polygons to records", total=len(found)))
         write_records(folder / f"{split}.npz", records, *shapes)
         splits.append(read_records(folder / f"{split}.npz"))
     return splits[0], splits[1]

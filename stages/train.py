@@ -2,7 +2,7 @@
 
 Reads   data/processed/{training,validation}.npz, the images below data.root, variants.<variant>.start
 Writes  models/<variant>.h5, plots/history/<variant>.csv, metrics/train/<variant>.json
-Params  data, preprocess, model, sampling, train, variants
+Params  data, preprocess, model, sampling, train, variants.<variant>
 """
 
 import argparse

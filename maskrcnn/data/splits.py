@@ -1,6 +1,7 @@
-"""The records of a whole split, built on all cores."""
+"""The records of a whole split."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -11,18 +12,21 @@ from maskrcnn.data.cityscapes import Frame
 from maskrcnn.data.records import Record, Shape, build_record
 
 MAX_FAULTS = 10
+FRAMES_A_PROCESS = 100  # fewer are done before another process has started
+
+Outcome = Record | ValueError
 
 
 def build_records(
     frames: Sequence[Frame], raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_maps: bool
 ) -> Iterator[Record]:
-    """Yields the record of every frame in order; all frames are read before damaged ones are reported.
+    """Yields the record of every frame in order; damaged files are reported after all have been read.
 
     Args:
-        frames: Where images and annotations lie.
+        frames: Where images and annotations lie; many are shared out among all cores.
         raw_shape: Height and width that both must have, in pixels.
         image_shape: Height and width of the records.
-        mini_mask_shape: Height and width of the mini-masks.
+        mini_mask_shape: Height and width of their mini-masks.
         instance_maps: Whether to keep the id of every pixel.
 
     Raises:
@@ -36,23 +40,33 @@ def build_records(
         instance_map=instance_maps,
     )
     faults = []
-    # Fresh processes, not forks: a fork of a process with threads may hang.
-    with ProcessPoolExecutor(
-        mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        for outcome in pool.map(build, frames, chunksize=4):
-            if isinstance(outcome, Record):
-                yield outcome
-            else:
-                faults.append(str(outcome))
+    for outcome in _map(build, frames):
+        if isinstance(outcome, Record):
+            yield outcome
+        else:
+            faults.append(str(outcome))
     if faults:
         more = [f"{len(faults) - MAX_FAULTS} more files are damaged."] if len(faults) > MAX_FAULTS else []
         raise ValueError("\n".join(faults[:MAX_FAULTS] + more))
 
 
-def _try_build(frame: Frame, **arguments) -> Record | ValueError:
+def _map(build: Callable[[Frame], Outcome], frames: Sequence[Frame]) -> Iterator[Outcome]:
+    """Yields what `build` returns for each frame, in order."""
+    process_count = min(os.cpu_count() or 1, len(frames) // FRAMES_A_PROCESS)
+    if process_count < 2:
+        yield from map(build, frames)
+        return
+    # Fresh processes, not forks: a fork of a process with threads may hang.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(process_count, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.map(build, frames, chunksize=4)
+
+
+def _try_build(
+    frame: Frame, raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_map: bool
+) -> Outcome:
     """Returns the record of a frame, or what is wrong with its files: one run shall find all faults."""
     try:
-        return build_record(frame, **arguments)
+        return build_record(frame, raw_shape, image_shape, mini_mask_shape, instance_map)
     except ValueError as fault:
         return fault

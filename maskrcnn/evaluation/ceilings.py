@@ -18,7 +18,8 @@ def squeeze_truth(
 ) -> Predictions:
     """Predicts every truth of an image in its own box and class, its mask through a mini-mask.
 
-    Scored like any predictions, they tell what the mini-masks cost when all else is right.
+    Scored like any predictions, they tell what the mini-masks cost when all else is right: every
+    prediction is as sure as its mask is good.
 
     Args:
         regions: The truth.
@@ -29,11 +30,13 @@ def squeeze_truth(
     class_ids = regions.class_ids(classes)
     chosen = np.flatnonzero(regions.is_instance() & (class_ids > 0))
     boxes = regions.boxes_px()[chosen]
-    rles = []
+    rles, scores = [], []
     for index, (y1, x1, y2, x2) in zip(chosen.tolist(), boxes.tolist(), strict=True):
         height = regions.image_shape[0]
         starts, stops = regions.spans(index)
         columns = fill_mask(Spans(starts - x1 * height, stops - x1 * height), (height, x2 - x1))
-        squeezed = resize(resize(columns[y1:y2], mini_mask_shape) > 0.5, (y2 - y1, x2 - x1)) > 0.5
+        mask = columns[y1:y2]
+        squeezed = resize(resize(mask, mini_mask_shape) > 0.5, mask.shape) > 0.5
         rles.append(encode_part(squeezed, (y1, x1), regions.image_shape))
-    return Predictions(boxes.astype(np.float64), class_ids[chosen], np.ones(len(chosen)), tuple(rles))
+        scores.append((mask & squeezed).sum() / (mask | squeezed).sum())
+    return Predictions(boxes.astype(np.float64), class_ids[chosen], np.array(scores, float), tuple(rles))

@@ -10,12 +10,12 @@ Source:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from maskrcnn.evaluation.class_scores import ClassScores
 from maskrcnn.evaluation.matching import IOU_THRESHOLDS
 from maskrcnn.evaluation.overlaps import Overlaps
 from maskrcnn.notation import Array
@@ -24,22 +24,6 @@ MIN_AREA = 100.0  # pixels of an image of 1024 x 2048
 # Labels without a verdict. Caravan and trailer are in it, but only their crowds carry the bare label:
 # a prediction on a single caravan is a false alarm.
 VOID_IDS = frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30})
-
-
-@dataclass(frozen=True)
-class CityscapesScores:
-    """The official protocol over a split; NaN for a class without truth.
-
-    Attributes:
-        class_ap: AP of each class at each threshold.
-    """
-
-    class_ap: Float[Array, "T C"]
-
-    def mean(self, thresholds: slice = slice(None)) -> float:
-        """Returns the mean over thresholds and the classes with truth; NaN if there are none."""
-        with_truth = self.class_ap[thresholds, ~np.isnan(self.class_ap[0])]
-        return float(with_truth.mean()) if with_truth.size else float("nan")
 
 
 class Verdicts(NamedTuple):
@@ -55,7 +39,7 @@ def score_cityscapes(
     class_ids: Sequence[int],
     min_area: float = MIN_AREA,
     iou_thresholds: Float[Array, " T"] = IOU_THRESHOLDS,
-) -> CityscapesScores:
+) -> ClassScores:
     """Returns the official AP.
 
     Args:
@@ -70,7 +54,7 @@ def score_cityscapes(
         if any((image.truth_areas >= min_area).any() for image in images):
             for row, threshold in enumerate(iou_thresholds):
                 class_ap[row, column] = _area([_judge(image, threshold, min_area) for image in images])
-    return CityscapesScores(class_ap)
+    return ClassScores(class_ap)
 
 
 def _of_class(image: Overlaps, class_id: int) -> Overlaps:

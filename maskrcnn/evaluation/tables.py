@@ -21,11 +21,9 @@ SURE_SCORE = 0.9  # from it on, a false alarm on the background hints at truth t
 
 
 def per_image_row(scores: PerImageScores, class_names: Sequence[str]) -> Row:
-    """Returns AP50, rAP and cAP of each class; the count of images tells a cAP of 0 from no truth at all."""
+    """Returns cAP and images of each class: the count tells a cAP of 0 from no truth at all."""
     classes = list(enumerate(class_names))[1:]
     return {
-        "AP50": float(scores.ap[0]),
-        "rAP": scores.range_ap,
         **{f"cAP_{name}": float(scores.class_ap[0, class_id]) for class_id, name in classes},
         "images": scores.images,
         "images_without_truth": scores.images_without_truth,

@@ -1,5 +1,7 @@
 """The box head: class and refined box of every region of interest."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -17,7 +19,7 @@ class BoxHead(layers.Layer):
         Mask R-CNN (arXiv:1703.06870), figure 4 right, with the batch norm that Matterport added.
     """
 
-    def __init__(self, class_count: int, channels: int, **kwargs):
+    def __init__(self, class_count: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.class_count, self.channels = class_count, channels
         self.dense = [layers.Dense(channels, name=f"dense{i}") for i in (1, 2)]
@@ -35,5 +37,5 @@ class BoxHead(layers.Layer):
         deltas = keras.ops.reshape(self.deltas(x), (-1, count, self.class_count, 4))
         return logits, deltas
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_count": self.class_count, "channels": self.channels}

@@ -1,5 +1,7 @@
 """The top-down pathway: the feature pyramid."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -15,7 +17,7 @@ class FPN(layers.Layer):
         Feature Pyramid Networks (arXiv:1612.03144), section 3; P6 as in its footnote 2.
     """
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.laterals = [layers.Conv2D(channels, 1, name=f"lateral{level}") for level in (2, 3, 4, 5)]
@@ -32,7 +34,7 @@ class FPN(layers.Layer):
         p6 = keras.ops.max_pool(pyramid[-1], 1, 2)
         return (*pyramid, p6)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "channels": self.channels}
 
 

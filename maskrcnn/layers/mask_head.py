@@ -1,5 +1,7 @@
 """The mask head: one small mask a class for every region of interest."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -17,7 +19,7 @@ class MaskHead(layers.Layer):
         Mask R-CNN (arXiv:1703.06870), figure 4 right, with the batch norm that Matterport added.
     """
 
-    def __init__(self, class_count: int, channels: int, **kwargs):
+    def __init__(self, class_count: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.class_count, self.channels = class_count, channels
         self.convs = [ConvNorm(channels, 3, name=f"conv{i}") for i in (1, 2, 3, 4)]
@@ -33,7 +35,7 @@ class MaskHead(layers.Layer):
         x = keras.ops.relu(self.upsampling(x))
         return keras.ops.reshape(self.logits(x), (-1, count, 2 * h, 2 * w, self.class_count))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_count": self.class_count, "channels": self.channels}
 
 
@@ -47,7 +49,7 @@ class Upsampling(layers.Layer):
         channels: Output channels.
     """
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels = channels
 
@@ -63,5 +65,5 @@ class Upsampling(layers.Layer):
         x = keras.ops.transpose(x, (0, 1, 3, 2, 4, 5))
         return keras.ops.reshape(x, (-1, 2 * h, 2 * w, self.channels)) + self.bias
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "channels": self.channels}

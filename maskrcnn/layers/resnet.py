@@ -4,6 +4,8 @@ Its convolutions carry biases, the stride sits on the first 1x1 convolution of a
 has epsilon 1e-3: released weights depend on all three.
 """
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -29,7 +31,7 @@ class ConvNorm(layers.Layer):
         padding: As in `keras.layers.Conv2D`.
     """
 
-    def __init__(self, filters: int, kernel_size: int, strides: int = 1, padding: str = "same", **kwargs):
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, padding: str = "same", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conv = layers.Conv2D(filters, kernel_size, strides, padding, name="conv")
         self.norm = layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name="norm")
@@ -49,7 +51,7 @@ class Bottleneck(layers.Layer):
         Deep Residual Learning (arXiv:1512.03385), figure 5 right, with the stride of its first version.
     """
 
-    def __init__(self, filters: int, strides: int, projects: bool, **kwargs):
+    def __init__(self, filters: int, strides: int, projects: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reduce = ConvNorm(filters, 1, strides, name="reduce")
         self.spatial = ConvNorm(filters, 3, name="spatial")
@@ -75,7 +77,7 @@ class ResNet(layers.Layer):
         Deep Residual Learning (arXiv:1512.03385), table 1.
     """
 
-    def __init__(self, block_counts: tuple[int, ...], width: int = 64, **kwargs):
+    def __init__(self, block_counts: tuple[int, ...], width: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.block_counts, self.width = tuple(block_counts), width
         self.stem = ConvNorm(width, 7, 2, "valid", name="stem")
@@ -104,5 +106,5 @@ class ResNet(layers.Layer):
             features.append(x)
         return tuple(features)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "block_counts": self.block_counts, "width": self.width}

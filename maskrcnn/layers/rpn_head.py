@@ -1,5 +1,7 @@
 """The head of the region proposal network: objectness and box of every anchor."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -16,7 +18,7 @@ class RPNHead(layers.Layer):
         Faster R-CNN (arXiv:1506.01497), section 3.1.
     """
 
-    def __init__(self, channels: int, anchors_per_cell: int, **kwargs):
+    def __init__(self, channels: int, anchors_per_cell: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels, self.anchors_per_cell = channels, anchors_per_cell
         self.shared = layers.Conv2D(channels, 3, padding="same", activation="relu", name="shared")
@@ -30,7 +32,7 @@ class RPNHead(layers.Layer):
         deltas = [_flatten(self.deltas(s), 4) for s in shared]
         return keras.ops.concatenate(logits, axis=1), keras.ops.concatenate(deltas, axis=1)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         sizes = {"channels": self.channels, "anchors_per_cell": self.anchors_per_cell}
         return {**super().get_config(), **sizes}
 

@@ -81,7 +81,7 @@ def _native_nms(
             score_threshold=score_threshold,
             pad_to_max_output_size=True,
         )
-        return tf.ensure_shape(indices, (max_count,)), tf.range(max_count) < count
+        return indices, tf.range(max_count) < count
 
     signature = (tf.TensorSpec((max_count,), tf.int32), tf.TensorSpec((max_count,), tf.bool))
     return tf.map_fn(choose, (boxes, scores), fn_output_signature=signature)

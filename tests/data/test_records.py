@@ -81,6 +81,11 @@ def test_an_instance_too_small_for_the_new_size_is_dropped(tmp_path: Path) -> No
     assert (len(record.boxes), record.dropped) == (0, 1)
 
 
+def test_a_hidden_crowd_is_no_dropped_instance(tmp_path: Path) -> None:
+    record = build(tmp_path, [("cargroup", rectangle(40, 10, 45, 12)), ("bus", rectangle(36, 6, 59, 40))])
+    assert (len(record.boxes), record.dropped) == (1, 0)
+
+
 def test_masks_and_areas_agree_with_the_instance_map(tmp_path: Path) -> None:
     record = build(tmp_path)
     instance_map = write(tmp_path / "split.npz", record).instance_map(0)

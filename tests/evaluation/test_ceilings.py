@@ -30,6 +30,13 @@ def test_filled_boxes_lose_nothing():
     assert overlaps == pytest.approx(np.eye(2))
 
 
+def test_score_is_the_iou():
+    instance_map = np.full((200, 300), 7, np.uint16)
+    cv2.circle(instance_map, (150, 100), 90, 26000, -1)
+    squeezed, overlaps = ious(instance_map, 7)
+    assert squeezed.scores[0] == pytest.approx(overlaps[0, 0])
+
+
 def test_finer_masks_lose_less_of_a_disc():
     instance_map = np.full((200, 300), 7, np.uint16)
     cv2.circle(instance_map, (150, 100), 90, 26000, -1)

@@ -8,7 +8,7 @@ from tests.evaluation.scenes import SMALL_CROWD, make_scene
 def ap_of(*scenes, class_id=1, **settings):
     """AP of cars at each threshold."""
     scores = score_cityscapes([scene.overlaps() for scene in scenes], [class_id], **settings)
-    return scores.class_ap[:, 0].tolist()
+    return scores.ap[:, 0].tolist()
 
 
 def test_area_counts_half_the_way_to_both_neighbours():
@@ -61,7 +61,7 @@ def test_minimum_area_is_a_setting():
 def test_class_without_truth_is_left_out_of_the_mean():
     images = [make_scene([(26000, 100)], [(0, 100, 1, 0.5), (200, 300, 2, 0.5)]).overlaps()]
     scores = score_cityscapes(images, [1, 2])
-    assert scores.mean() == 1.0 and np.isnan(scores.class_ap[:, 1]).all()
+    assert scores.mean() == 1.0 and np.isnan(scores.ap[:, 1]).all()
     assert np.isnan(score_cityscapes(images, [2]).mean())
 
 

@@ -1,6 +1,5 @@
 """The whole per-image protocol against a second implementation, on whole masks and one by one."""
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

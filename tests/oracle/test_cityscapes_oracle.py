@@ -56,6 +56,6 @@ def test_equals_the_official_evaluator(official, tmp_path_factory, split):
     lay_out(folder, split)
     expected = official(folder)
     scores = score_cityscapes([scene.overlaps() for scene in split], list(LABELS))
-    assert np.allclose(scores.class_ap, expected["class_ap"], rtol=0, atol=1e-9, equal_nan=True)
+    assert np.allclose(scores.ap, expected["class_ap"], rtol=0, atol=1e-9, equal_nan=True)
     assert np.isclose(scores.mean(), expected["AP"], rtol=0, atol=1e-9, equal_nan=True)
     assert np.isclose(scores.mean(slice(0, 1)), expected["AP50"], rtol=0, atol=1e-9, equal_nan=True)

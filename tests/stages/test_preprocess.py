@@ -1,7 +1,6 @@
 """The stage `preprocess`: what it writes, what it counts, and that bad input leaves nothing behind."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from maskrcnn.data import splits
 from maskrcnn.data.cityscapes import find_frames
 from maskrcnn.data.records import Record, build_record, read_records, write_records
-from stages import preprocess
-from stages.preprocess import Outcome, count_classes, count_truth, main, map_frames, try_build
+from stages.preprocess import count_classes, count_truth, main
 from tests.data.frames import Corners, rectangle, write_frame
 
 RAW = (64, 128)
@@ -99,7 +98,7 @@ def test_a_second_run_writes_the_same_and_removes_old_pictures(root: Path) -> No
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes however few the frames are."""
-    monkeypatch.setattr(preprocess, "FRAMES_A_PROCESS", 1)
+    monkeypatch.setattr(splits, "FRAMES_A_PROCESS", 1)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 
@@ -141,15 +140,20 @@ def test_a_size_that_the_pyramid_cannot_halve_is_refused(root: Path, image_shape
         main("test", root)
 
 
-def test_processes_and_a_loop_give_the_same(root: Path, pool: None) -> None:
+def test_processes_and_a_loop_give_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = find_frames(root / "raw", "val", ["munster", "lindau"])
-    build = partial(try_build, raw_shape=RAW, image_shape=RAW, mini_mask_shape=(7, 7), instance_map=True)
-    shared = [write_alone(root / "pool.npz", record) for record in map_frames(build, frames)]
-    assert shared == [write_alone(root / "loop.npz", record) for record in map(build, frames)]
+
+    def build_all() -> list[bytes]:
+        built = splits.build_records(frames, RAW, RAW, (7, 7), instance_maps=True)
+        return [write_alone(root / "one.npz", record) for record in built]
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    in_a_loop = build_all()
+    monkeypatch.setattr(splits, "FRAMES_A_PROCESS", 1)
+    assert build_all() == in_a_loop
 
 
-def write_alone(path: Path, record: Outcome) -> bytes:
-    assert isinstance(record, Record)
+def write_alone(path: Path, record: Record) -> bytes:
     write_records(path, [record], RAW, (7, 7))
     return path.read_bytes()
 

@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 
 from maskrcnn.data.cityscapes import paint_instances, read_annotation
 from maskrcnn.data.records import Record, build_record, read_image
-from maskrcnn.viz.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks, spread_colors
+from maskrcnn.viz.panels import spread_colors
+from maskrcnn.viz.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks
 from tests.data.frames import rectangle, write_frame
 
 SHAPE = (64, 128)
@@ -41,6 +42,7 @@ def test_mini_masks_are_numbered_alike_where_they_hold_the_mask(truth: Truth) ->
     _, instance_map, record = truth
     original, rebuilt = number_masks(instance_map, record), number_mini_masks(record, SHAPE)
     np.testing.assert_array_equal(rebuilt == 2, original == 2)  # a rectangle fits any mini-mask
+    assert not (rebuilt == 1).any()  # the crowd
     bus, rebuilt_bus = original == 3, rebuilt == 3
     assert 0.8 < np.sum(bus & rebuilt_bus) / np.sum(bus | rebuilt_bus) < 1
 

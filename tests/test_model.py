@@ -1,0 +1,107 @@
+"""The network as a whole."""
+
+from functools import cache
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from maskrcnn.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.ops.detections import Detections
+from maskrcnn.weights import table
+from tests.backends import run
+from tests.tiny import CLASS_COUNT, build_network, draw_scene
+
+network = cache(build_network)
+
+
+@pytest.fixture(scope="module")
+def outputs() -> dict[str, np.ndarray]:
+    """What an untrained network says of two scenes."""
+    return network().predict_on_batch(np.stack([draw_scene(seed)[0] for seed in (1, 2)]))
+
+
+def test_the_backbone_must_be_known():
+    with pytest.raises(ValueError, match="`backbone` must be one of resnet14, resnet26, resnet50, resnet101; got 'vgg16'"):
+        build_mask_rcnn(backbone="vgg16", image_shape=(64, 64), class_count=3)
+
+
+@pytest.mark.parametrize("image_shape", [(64, 100), (0, 64), (-64, 64), (32, 64)])
+def test_the_sides_must_be_multiples_of_64(image_shape: tuple[int, int]):
+    with pytest.raises(ValueError, match=r"`image_shape` must hold multiples of 64; got \("):
+        build_mask_rcnn(backbone="resnet14", image_shape=image_shape, class_count=3)
+
+
+def test_shapes_are_known_beforehand():
+    symbolic = network()(keras.Input((64, 64, 3), dtype="uint8"))
+    assert {key: (tuple(value.shape), value.dtype) for key, value in symbolic.items()} == {
+        "boxes": ((None, 8, 4), "float32"),
+        "class_ids": ((None, 8), "int32"),
+        "scores": ((None, 8), "float32"),
+        "masks": ((None, 8, 28, 28), "float32"),
+    }
+
+
+def test_detections_keep_to_their_ranges(outputs: dict[str, np.ndarray]):
+    boxes, class_ids, scores = (outputs[key] for key in ("boxes", "class_ids", "scores"))
+    real = class_ids > 0
+    assert real.any()
+    assert class_ids.max() < CLASS_COUNT
+    assert ((boxes >= 0) & (boxes <= 1)).all()
+    assert (boxes[..., 2:] >= boxes[..., :2]).all()
+    assert ((scores[real] >= 0.05) & (scores[real] <= 1)).all()
+    assert (np.diff(scores, axis=1) <= 0).all()
+    assert not boxes[~real].any()
+    assert not scores[~real].any()
+    assert ((outputs["masks"] >= 0) & (outputs["masks"] <= 1)).all()
+
+
+def test_images_of_a_batch_do_not_disturb_each_other(outputs: dict[str, np.ndarray]):
+    turned = network().predict_on_batch(np.stack([draw_scene(seed)[0] for seed in (2, 1)]))
+    for key, values in outputs.items():
+        np.testing.assert_allclose(turned[key][::-1], values, atol=1e-4, err_msg=key)
+
+
+def test_the_pyramid_has_five_strides():
+    shapes = [tuple(level.shape) for level in network().extract_features(keras.Input((64, 128, 3)))]
+    assert shapes == [(None, 64 // stride, 128 // stride, 16) for stride in (4, 8, 16, 32, 64)]
+
+
+def test_features_start_from_what_the_image_has_above_the_channel_means():
+    # An image of the means becomes zeros, so that a stem without bias sees nothing.
+    model = network()
+    seen = run(lambda images: model.backbone(ops.zeros_like(images)), np.zeros((1, 64, 64, 3), np.float32))
+    means = np.broadcast_to(np.float32([123.7, 116.8, 103.9]), (1, 64, 64, 3))
+    given = run(lambda images: model.extract_features(images), means)
+    np.testing.assert_allclose(given[0], run(model.fpn, seen)[0], atol=1e-5)
+
+
+def test_no_anchor_is_a_weight():
+    # 3 ratios in 16**2 + 8**2 + 4**2 + 2**2 + 1 cells
+    model = network()
+    assert isinstance(model.anchors_px, np.ndarray)
+    assert model.anchors_px.shape == (1023, 4)
+    assert {id(variable) for variable in model.variables} == {id(entry.variable) for entry in table(model)}
+
+
+def test_every_detection_is_outlined_by_its_own_class():
+    # A mask head that says the bias of each class everywhere
+    model: MaskRCNN = build_network()
+    model.mask_head.logits.kernel.assign(np.zeros(model.mask_head.logits.kernel.shape))
+    model.mask_head.logits.bias.assign([9, -1, 0, 2])
+    found = Detections(np.float32([[[0, 0, 0.5, 0.5]] * 3]), np.array([[3, 1, 2]], np.int32), np.ones((1, 3), np.float32))
+    pyramid = tuple(np.zeros((1, 64 // stride, 64 // stride, 16), np.float32) for stride in (4, 8, 16, 32, 64))
+    masks = run(lambda pyramid: model.outline(pyramid, found), pyramid)
+    expected = 1 / (1 + np.exp([-2, 1, 0]))
+    np.testing.assert_allclose(masks, np.broadcast_to(expected[None, :, None, None], (1, 3, 28, 28)), rtol=1e-5)
+
+
+def test_proposals_are_limited_in_number_and_to_the_image():
+    model = network()
+    dice = np.random.default_rng(0)
+    logits, deltas = (dice.normal(size=(2, 1023, depth)).astype(np.float32) for depth in (2, 4))
+    boxes, valid = run(lambda logits, deltas: model.propose(logits, deltas, 25), logits, deltas)
+    assert boxes.shape == (2, 25, 4)
+    assert ((boxes >= 0) & (boxes <= 1)).all()
+    assert valid.any(axis=1).all()
