@@ -58,12 +58,8 @@ def measure(frames: list[Frame]) -> dict[str, float]:
     """Returns milliseconds of drawing and of whole records, and what the polygons amount to."""
     annotations = [read_annotation(frame.polygons_path, SHAPE) for frame in frames]
     drawing = [time_call(lambda item=item: paint_instances(item)) for item in annotations]
-    records = [
-        time_call(lambda frame=frame: build_record(frame, SHAPE, SHAPE, (56, 56), True)) for frame in frames
-    ]
-    theirs = [
-        time_call(lambda item=item: createInstanceImage(item, "ids")) for item in map(read_their_way, frames)
-    ]
+    records = [time_call(lambda frame=frame: build_record(frame, SHAPE, SHAPE, (56, 56), True)) for frame in frames]
+    theirs = [time_call(lambda item=item: createInstanceImage(item, "ids")) for item in map(read_their_way, frames)]
     return {
         "images": len(frames),
         "objects_per_image": mean(len(item.objects) for item in annotations),
@@ -114,15 +110,11 @@ def make_frames(root: Path, count: int) -> list[Frame]:
     frames = [Frame(root, "train", "cologne", f"cologne_{index:06}_000019") for index in range(count)]
     for frame in frames:
         objects = [make_object(rng, rng.choice(STUFF), radius=rng.uniform(200, 700)) for _ in range(40)]
-        objects += [
-            make_object(rng, rng.choice(CLASS_NAMES[1:]), radius=rng.uniform(5, 120)) for _ in range(160)
-        ]
+        objects += [make_object(rng, rng.choice(CLASS_NAMES[1:]), radius=rng.uniform(5, 120)) for _ in range(160)]
         frame.image_path.parent.mkdir(parents=True, exist_ok=True)
         frame.polygons_path.parent.mkdir(parents=True, exist_ok=True)
         frame.image_path.write_bytes(image.tobytes())
-        frame.polygons_path.write_text(
-            json.dumps({"imgHeight": SHAPE[0], "imgWidth": SHAPE[1], "objects": objects})
-        )
+        frame.polygons_path.write_text(json.dumps({"imgHeight": SHAPE[0], "imgWidth": SHAPE[1], "objects": objects}))
     return frames
 
 

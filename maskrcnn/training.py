@@ -1,6 +1,7 @@
 """Learning: the network with its five losses, the layers that learn, the optimizer and the fit."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from maskrcnn.learning import losses
 from maskrcnn.learning.targets import RoiTargets, RpnTargets, Truth, roi_targets, rpn_targets, take_rows
 from maskrcnn.model import MASK_SHAPE, MaskRCNN
 from maskrcnn.notation import Array
+from maskrcnn.weights import write_weights
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
 LEARNING_STAGES = {"heads": (), "5+": (5,), "4+": (4, 5), "3+": (3, 4, 5), "all": (1, 2, 3, 4, 5)}
@@ -185,6 +187,7 @@ def fit(
     sampling: Sampling,
     schedule: Schedule,
     history: Path,
+    checkpoint: Path,
 ) -> dict[str, float]:
     """Trains until the validation loss stops falling and leaves the best epoch's weights in the network.
 
@@ -196,6 +199,7 @@ def fit(
         sampling: What the losses are taken over.
         schedule: How long and how fast.
         history: CSV file that gets the losses of every epoch.
+        checkpoint: Weights of the best epoch so far; a training that is stopped leaves them behind.
     Returns:
         `best_epoch`, counted from 1, `epochs` and the losses of the best one.
     Raises:
@@ -216,8 +220,17 @@ def fit(
     trainee.compile(make_optimizer(schedule.optimizer, rate, schedule.momentum))
     trainee.optimizer.build(trainee.trainable_variables)
     log = EpochLog(history)
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=schedule.patience, restore_best_weights=True)
-    trainee.fit(training, validation_data=validation, epochs=schedule.epochs, callbacks=[log, stop], verbose=2)
+    callbacks = [
+        keras.callbacks.TerminateOnNaN(),
+        log,
+        BestEpoch(network, checkpoint),
+        keras.callbacks.EarlyStopping("val_loss", patience=schedule.patience, restore_best_weights=True),
+    ]
+    verbose = 1 if sys.stdout.isatty() else 2  # a bar for people, a line an epoch for log files
+    trainee.fit(
+        training, validation_data=validation, epochs=schedule.epochs, callbacks=callbacks, verbose=verbose
+    )
+    checkpoint.unlink()
     return log.best()
 
 
@@ -248,6 +261,26 @@ class EpochLog(keras.callbacks.Callback):
         return {"best_epoch": row["epoch"], "epochs": len(self.rows)} | {
             key: value for key, value in row.items() if key != "epoch"
         }
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss in a file.
+
+    Args:
+        network: Whose weights.
+        path: The `.h5` file in Matterport's layout; missing folders are made.
+    """
+
+    def __init__(self, network: MaskRCNN, path: Path):
+        super().__init__()
+        self.network, self.path = network, path
+        self.lowest = math.inf
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {})["val_loss"]
+        if loss < self.lowest:
+            self.lowest = loss
+            write_weights(self.network, self.path)
 
 
 def fix_randomness(seed: int) -> None:

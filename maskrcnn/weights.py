@@ -210,8 +210,7 @@ def _read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise FileNotFoundError(f"`{path}` must exist; it holds the start weights.")
     try:
         with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            return dict(_walk(root, path))
+            return {name.removeprefix("model_weights/"): values for name, values in _walk(file, path)}
     except OSError as fault:
         raise ValueError(f"`{path}` must be an HDF5 file; got {fault}.") from None
 

@@ -58,9 +58,7 @@ def main(split: str, root: Path = Path()) -> None:
 def check_shape(image_shape: Shape) -> None:
     """Refuses an image size that the feature pyramid cannot halve six times."""
     if any(side < SIDE_MULTIPLE or side % SIDE_MULTIPLE for side in image_shape):
-        raise ValueError(
-            f"`preprocess.image_shape` must be multiples of {SIDE_MULTIPLE}; got {list(image_shape)}."
-        )
+        raise ValueError(f"`preprocess.image_shape` must be multiples of {SIDE_MULTIPLE}; got {list(image_shape)}.")
 
 
 def count_truth(records: Sequence[Record], instance_cap: int) -> dict[str, int]:

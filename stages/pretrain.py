@@ -72,6 +72,7 @@ def main(root: Path = Path()) -> None:
             sampling=sampling,
             schedule=schedule,
             history=root / "plots/history/pretrained.csv",
+            checkpoint=root / "checkpoints/pretrained.h5",
         )
     write_weights(network, root / "models/pretrained.h5", kernel_dtype="float16")
     write_text(root / "metrics/train/pretrained.json", json.dumps(best, indent=2) + "\n")

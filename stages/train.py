@@ -60,6 +60,7 @@ def main(variant: str, root: Path = Path()) -> None:
         sampling=sampling,
         schedule=schedule,
         history=root / f"plots/history/{variant}.csv",
+        checkpoint=root / f"checkpoints/{variant}.h5",
     )
     write_weights(network, root / f"models/{variant}.h5")
     write_text(root / f"metrics/train/{variant}.json", json.dumps(best, indent=2) + "\n")

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from maskrcnn.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.model import MaskRCNN
 from maskrcnn.weights import read_weights, table, write_weights
 from tests.tiny import build_network
 
@@ -245,7 +245,9 @@ def listed(name: str) -> dict[str, tuple[int, ...]]:
 def published(backbone: str) -> MaskRCNN:
     """The networks of the lists: ResNet50 for Cityscapes' ten classes, ResNet101 for COCO's eighty."""
     class_count = {"resnet50": 11, "resnet101": 81}[backbone]
-    return build_mask_rcnn(backbone=backbone, image_shape=(64, 64), class_count=class_count)
+    model = MaskRCNN(backbone=backbone, image_shape=(64, 64), class_count=class_count)
+    model(np.zeros((1, 64, 64, 3), np.uint8))
+    return model
 
 
 @pytest.mark.parametrize(("backbone", "count"), [("resnet50", 384), ("resnet101", 690)])

@@ -129,9 +129,7 @@ def find_frames(root: Path, folder: str, cities: Sequence[str]) -> list[Frame]:
             f"got no {_quote(sorted(absent))}. Unpack the archives again."
         )
     if empty := sorted(set(cities) - {frame.city for frame in pictured}):
-        raise FileNotFoundError(
-            f"`{root / _IMAGES / folder}` must hold images of every city; got none of {empty}."
-        )
+        raise FileNotFoundError(f"`{root / _IMAGES / folder}` must hold images of every city; got none of {empty}.")
     return sorted(pictured, key=lambda frame: frame.name)
 
 
@@ -166,9 +164,7 @@ def read_annotation(path: Path, image_shape: tuple[int, int]) -> Annotation:
         stated_shape = (content["imgHeight"], content["imgWidth"])
         listed = list(content["objects"])
     except (ValueError, KeyError, TypeError) as fault:
-        raise ValueError(
-            f"`{path}` must be JSON with imgHeight, imgWidth and objects; got {fault!r}."
-        ) from fault
+        raise ValueError(f"`{path}` must be JSON with imgHeight, imgWidth and objects; got {fault!r}.") from fault
     if stated_shape != tuple(image_shape):
         raise ValueError(
             f"`{path}` must state imgHeight, imgWidth {tuple(image_shape)} as `data.image_shape` does; "

@@ -103,9 +103,7 @@ def paste_masks(
     boxes = np.asarray(boxes)
     outside = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > image_shape).any(axis=1)
     if outside.any():
-        raise ValueError(
-            f"`boxes` must lie inside {tuple(image_shape)} pixels; got {boxes[outside][0].tolist()}."
-        )
+        raise ValueError(f"`boxes` must lie inside {tuple(image_shape)} pixels; got {boxes[outside][0].tolist()}.")
     masks = np.zeros((len(boxes), *image_shape), bool)
     for mask, mini_mask, (y1, x1, y2, x2) in zip(masks, mini_masks, boxes.tolist(), strict=True):
         if y1 < y2 and x1 < x2:

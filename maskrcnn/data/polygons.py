@@ -15,9 +15,7 @@ Points = Float[np.ndarray, "_ 2"]  # of any length: a list mixes them
 Spans = Int[np.ndarray, "spans 3"]
 
 
-def paint_polygons(
-    polygons: Sequence[Points], values: Sequence[int], image_shape: tuple[int, int]
-) -> InstanceMap:
+def paint_polygons(polygons: Sequence[Points], values: Sequence[int], image_shape: tuple[int, int]) -> InstanceMap:
     """Paints every polygon with its value, later ones over earlier ones, on a ground of zeros.
 
     Args:

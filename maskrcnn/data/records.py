@@ -206,9 +206,7 @@ class Records:
         """
         png = self[index].instance_png
         if not len(png):
-            raise ValueError(
-                f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`."
-            )
+            raise ValueError(f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`.")
         return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
 
 

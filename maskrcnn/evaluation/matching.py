@@ -41,8 +41,8 @@ def match(overlaps: Overlaps, iou_thresholds: Float[Array, " T"] = IOU_THRESHOLD
     than half of its own area in the crowd region of its class is ignored.
 
     Source:
-        Matterport `compute_matches`. Differences: its sort is not stable; its caller counts
-        `gt_match > 0`, which forgets the truth found by prediction 0; it knows no crowds.
+        Matterport `compute_matches`. Differences: its sort is not stable; its test `gt_match > 0` does
+        not lock the truth that prediction 0 found; it knows no crowds.
     """
     order = np.argsort(-overlaps.scores, kind="stable")
     class_ids, ious = overlaps.class_ids[order], overlaps.ious[order]

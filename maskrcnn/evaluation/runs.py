@@ -1,7 +1,7 @@
 """Masks as run lengths, in the compressed form of COCO.
 
 A mask is a list of spans `[start, stop)` of pixels in column-major order: pixel `(y, x)` of an
-image of height H has the index `x * H + y`. Nothing here unfolds a mask to the size of its image.
+image of height H has the index `x * H + y`. Only `fill_mask` unfolds a mask to the size of its image.
 """
 
 from typing import NamedTuple

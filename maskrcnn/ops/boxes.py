@@ -24,7 +24,9 @@ def normalize_boxes(boxes_px: Boxes, image_shape: tuple[int, int]) -> Boxes:
 
     Args:
         boxes_px: pixels of the image, exclusive outer edge.
-        image_shape: height and width in pixels, both above 1.
+        image_shape: height and width in pixels.
+    Raises:
+        ValueError: if the image is one pixel high or wide, for then the frame has no length.
     """
     scale, shift = _frame(image_shape)
     return (ops.cast(boxes_px, "float32") - shift) / scale

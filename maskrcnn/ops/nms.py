@@ -1,7 +1,8 @@
 """Non-maximum suppression with static shapes.
 
 Greedy: the best box stays, every later box that overlaps a kept one too much goes. One meaning on
-every backend; TensorFlow runs its native kernel, which is the fastest there.
+every backend; TensorFlow runs its native kernel, which is the fastest there; elsewhere all
+overlaps are computed at once, which takes N x N bytes and more for each image.
 """
 
 from jaxtyping import Bool, Float, Int
@@ -40,6 +41,8 @@ def batched_nms(
         score_threshold: boxes at or below it are never chosen. Give padding such a score.
     Returns:
         Indices into N in descending order of score, int32, padded with 0; and which of them are real.
+    Raises:
+        ValueError: if `max_count` is not positive or `iou_threshold` not within [0, 1].
     """
     if max_count < 1:
         raise ValueError(f"`max_count` must be positive; got {max_count}.")

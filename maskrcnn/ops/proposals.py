@@ -3,7 +3,7 @@
 from keras import ops
 
 from maskrcnn.notation import Array, Boxes, Deltas, Scores
-from maskrcnn.ops.boxes import clip_boxes, decode_deltas
+from maskrcnn.ops.boxes import IMAGE_WINDOW, clip_boxes, decode_deltas
 from maskrcnn.ops.nms import batched_nms
 
 PROPOSAL_NMS_IOU = 0.7
@@ -29,7 +29,7 @@ def select_proposals(
     scores, deltas = ops.stop_gradient(scores), ops.stop_gradient(deltas)
     scores, best = ops.top_k(scores, min(num_candidates, anchors.shape[0]))
     boxes = decode_deltas(_take_anchors(deltas, best), ops.take(anchors, best, axis=0))
-    boxes = clip_boxes(boxes, ops.array([0.0, 0.0, 1.0, 1.0]))
+    boxes = clip_boxes(boxes, IMAGE_WINDOW)
     kept, valid = batched_nms(boxes, scores, num_proposals, PROPOSAL_NMS_IOU)
     return _take_anchors(boxes, kept) * ops.cast(valid, "float32")[..., None], valid
 

@@ -4,16 +4,16 @@ Boxes are normalised, `(y1, x1, y2, x2)`. The samples include the corners of the
 `s` lies at `(y1 + i * (y2 - y1) / (s - 1)) * (H - 1)`; the only sample of `s = 1` lies in the middle.
 Samples outside the feature map are 0. No gradient flows to the boxes. Crops are float32.
 
-TensorFlow's kernel sums up positions step by step, so that the last sample of a box that ends
-at 1 may round off the map and yield a row of zeros (a tenth of such crops). Boxes clipped to
-`boxes.IMAGE_WINDOW` are spared that.
+TensorFlow's kernel adds every position up from rounded parts, so that the last sample of a box
+that ends at 1 may land just off the map and yield a row of zeros (a tenth of such crops). Boxes
+clipped to `boxes.IMAGE_WINDOW` are spared that.
 """
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from keras import backend, ops
 
 from maskrcnn.notation import Array
@@ -74,7 +74,7 @@ def crop_and_resize(
 
 
 def crop_and_resize_flat(
-    features: Float[Array, "M H W C"],
+    features: Shaped[Array, "M H W C"],
     boxes_norm: Float[Array, "N 4"],
     indices: Int[Array, "N"],
     size: tuple[int, int],
@@ -82,7 +82,7 @@ def crop_and_resize_flat(
     """Crops every box out of the feature map that its index names.
 
     Args:
-        features: feature maps, or masks as 0 and 1.
+        features: feature maps, or masks of any type.
         boxes_norm: boxes in the frame of the feature maps.
         indices: within [0, M).
         size: height and width of a crop.
@@ -143,7 +143,7 @@ def _portable_roi_align(
 
 
 def _gather_crops(
-    pixels: Float[Array, "P C"],
+    pixels: Shaped[Array, "P C"],
     starts: Int[Array, "N"],
     shapes: Int[Array, "N 2"],
     boxes_norm: Float[Array, "N 4"],

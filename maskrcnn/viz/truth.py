@@ -28,9 +28,7 @@ def draw_truth(image: Image, instance_map: InstanceMap, record: Record) -> Figur
     colors = spread_colors(len(record.boxes))
     figure = Figure(figsize=(16, 16 * image.shape[0] / image.shape[1] + 1), layout="constrained")
     crowd_count = np.count_nonzero(record.is_crowd)
-    figure.suptitle(
-        f"{record.name}   instances: {len(record.boxes) - crowd_count}, crowds: {crowd_count}", fontsize=14
-    )
+    figure.suptitle(f"{record.name}   instances: {len(record.boxes) - crowd_count}, crowds: {crowd_count}", fontsize=14)
     boxes, difference, masks, mini_masks = figure.subplots(2, 2).flat
     show(boxes, image, "Boxes")
     _add_boxes(boxes, record, colors, image.shape[1] * LABELLED_SHARE)

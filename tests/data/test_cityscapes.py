@@ -119,9 +119,7 @@ def test_frames_come_sorted_from_all_cities(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_refused_with_advice(tmp_path: Path) -> None:
     write_frame(tmp_path)
-    with pytest.raises(
-        FileNotFoundError, match=r"`.*` must hold `.*leftImg8bit/train/ulm`.*Download leftImg8bit_"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"`.*` must hold `.*leftImg8bit/train/ulm`.*Download leftImg8bit_"):
         find_frames(tmp_path, "train", ["cologne", "ulm"])
 
 
@@ -129,9 +127,7 @@ def test_lonely_files_are_refused_and_at_most_ten_named(tmp_path: Path) -> None:
     frames = [write_frame(tmp_path, name=f"cologne_{index:06}_000019") for index in range(14)]
     for frame in frames[:12]:
         frame.polygons_path.unlink()
-    with pytest.raises(
-        FileNotFoundError, match=r"annotation for every image.*cologne_000009.* and 2 more"
-    ) as fault:
+    with pytest.raises(FileNotFoundError, match=r"annotation for every image.*cologne_000009.* and 2 more") as fault:
         find_frames(tmp_path, "train", ["cologne"])
     assert "cologne_000010" not in str(fault.value)
     frames[13].image_path.unlink()
@@ -205,9 +201,7 @@ def test_a_missing_key_is_refused(tmp_path: Path, missing: str) -> None:
 def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(
-        ValueError, match=r"broken.json` must be JSON with imgHeight, imgWidth and objects; got"
-    ):
+    with pytest.raises(ValueError, match=r"broken.json` must be JSON with imgHeight, imgWidth and objects; got"):
         read_annotation(path, SHAPE)
 
 
@@ -237,9 +231,7 @@ def test_a_whole_image_passes(tmp_path: Path) -> None:
 def test_a_truncated_image_is_refused(tmp_path: Path, kept: int) -> None:
     path = write_frame(tmp_path).image_path
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(
-        ValueError, match=r"_leftImg8bit.png` must be a whole PNG image; got one that ends early"
-    ):
+    with pytest.raises(ValueError, match=r"_leftImg8bit.png` must be a whole PNG image; got one that ends early"):
         check_image(path, SHAPE)
 
 
@@ -247,9 +239,7 @@ def test_a_truncated_image_is_refused(tmp_path: Path, kept: int) -> None:
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a_leftImg8bit.png"
     path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"a_leftImg8bit.png` must be a PNG image; got a file that begins with"
-    ):
+    with pytest.raises(ValueError, match=r"a_leftImg8bit.png` must be a PNG image; got a file that begins with"):
         check_image(path, SHAPE)
 
 

@@ -156,9 +156,7 @@ def test_a_failing_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: 
 
 
 def test_no_records_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"`records` must hold at least one record; got none for `.*split.npz`"
-    ):
+    with pytest.raises(ValueError, match=r"`records` must hold at least one record; got none for `.*split.npz`"):
         write(tmp_path / "split.npz")
     assert not (tmp_path / "split.npz").exists()
 
@@ -170,16 +168,12 @@ def test_an_index_beyond_the_end_is_refused(tmp_path: Path) -> None:
 
 def test_a_split_without_maps_says_how_to_get_them(tmp_path: Path) -> None:
     record = build_record(write_frame(tmp_path, OBJECTS), RAW, RAW, MINI, instance_map=False)
-    with pytest.raises(
-        ValueError, match=r"split.npz` must hold instance maps; got none. Set .*`instance_maps`"
-    ):
+    with pytest.raises(ValueError, match=r"split.npz` must hold instance maps; got none. Set .*`instance_maps`"):
         write(tmp_path / "split.npz", record).instance_map(0)
 
 
 def test_a_missing_file_names_its_stage(tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"test.npz` must exist; run `python stages/preprocess.py test`"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"test.npz` must exist; run `python stages/preprocess.py test`"):
         read_records(tmp_path / "test.npz")
 
 
@@ -194,9 +188,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         content[:200] + b"?" * 50 + content[250:],
     ):
         path.write_bytes(damaged)
-        with pytest.raises(
-            ValueError, match=r"split.npz` must be a file of records; got .*preprocess.py split`"
-        ):
+        with pytest.raises(ValueError, match=r"split.npz` must be a file of records; got .*preprocess.py split`"):
             read_records(path)
 
 
@@ -251,7 +243,5 @@ def test_an_image_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
         read_image(path, (2, 4))
     for content in (b"", b"no image"):
         path.write_bytes(content)
-        with pytest.raises(
-            ValueError, match=r"a.png` must be an image that can be decoded; got a damaged file"
-        ):
+        with pytest.raises(ValueError, match=r"a.png` must be an image that can be decoded; got a damaged file"):
             read_image(path, (2, 4))

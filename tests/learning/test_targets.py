@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from maskrcnn.ops.proposals import select_proposals
 from maskrcnn.learning.targets import Truth, roi_targets, rpn_targets, take_rows
 from tests.backends import input_gradients, run
 
@@ -65,29 +66,50 @@ def test_at_most_half_of_the_anchors_are_objects():
 
 
 def test_a_proposal_has_to_become_its_truth():
-    # truth (0, 0, .4, .4); a proposal of its left half has its centre .1 to the left, .5 of its width, and half its width
-    regions = draw_rois([[0, 0, 0.4, 0.2], *backgrounds(8)], make_truth([[60, 0, 80, 9], [0, 0, 41, 41]], [3, 7]))
-    np.testing.assert_allclose(regions.rois[0, 0], [0, 0, 0.4, 0.2], rtol=1e-6)
-    np.testing.assert_allclose(regions.deltas[0, 0], [0, 5, 0, math.log(2) / 0.2], rtol=1e-4, atol=1e-4)
+    # truth (0, 0, .4, .4); the proposal's centre lies .05 to the left, a sixth of its width .3
+    regions = draw_rois([[0, 0, 0.4, 0.3], *backgrounds(8)], make_truth([[60, 0, 80, 9], [0, 0, 41, 41]], [3, 7]))
+    np.testing.assert_allclose(regions.rois[0, 0], [0, 0, 0.4, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(regions.deltas[0, 0], [0, 1 / 0.6, 0, math.log(4 / 3) / 0.2], rtol=1e-4, atol=1e-4)
     assert regions.class_ids.tolist() == [[7, *[0] * 8]]
 
 
 def test_a_mask_target_is_the_part_of_the_truth_that_the_region_shows():
-    # The left half of the truth shows columns 0 to 13.5 of its mini mask: target column i lies at i / 2. The mask
-    # ends after column 13: 1 up to i = 26, and 0.5, which does not count, at i = 27.
+    # Three quarters of the truth's width are columns 0 to 20.25 of its mini mask: target column i lies at 0.75 i. The
+    # mask ends after column 14: column 19 lies at 14.25 and is 0.75 yet, column 20 lies at 15 and is 0.
     mini_mask = np.zeros((28, 28))
-    mini_mask[:, :14] = 1
-    regions = draw_rois([[0, 0, 0.4, 0.2], *backgrounds(8)], make_truth([0, 0, 41, 41], mini_masks=[mini_mask]))
+    mini_mask[:, :15] = 1
+    region = [0.01, 0, 0.39, 0.3]
+    regions = draw_rois([region, *backgrounds(8)], make_truth([0, 0, 41, 41], mini_masks=[mini_mask]))
     assert regions.masks.shape == (1, 3, 28, 28)
-    np.testing.assert_array_equal(regions.masks[0, 0, :, :27], 1)
-    np.testing.assert_array_equal(regions.masks[0, 0, :, 27], 0)
+    np.testing.assert_array_equal(regions.masks[0, 0, :, :20], 1)
+    np.testing.assert_array_equal(regions.masks[0, 0, :, 20:], 0)
 
 
 def test_a_mask_target_is_empty_where_the_region_leaves_the_truth():
-    # The region is twice as wide: its columns i = 0 to 13 lie at most at 26/27 of the truth's width, the rest beyond.
-    regions = draw_rois([[0, 0, 0.4, 0.8], *backgrounds(8)], make_truth([0, 0, 41, 41]))
-    np.testing.assert_array_equal(regions.masks[0, 0, :, :14], 1)
-    np.testing.assert_array_equal(regions.masks[0, 0, :, 14:], 0)
+    # The region is 1.5 times as wide: column i lies at i / 18 of the truth's width, columns from 19 on beyond it.
+    regions = draw_rois([[0.01, 0, 0.39, 0.6], *backgrounds(8)], make_truth([0, 0, 41, 41]))
+    np.testing.assert_array_equal(regions.masks[0, 0, :, :18], 1)
+    np.testing.assert_array_equal(regions.masks[0, 0, :, 19:], 0)
+
+
+def test_a_region_at_the_edge_of_the_image_shows_its_truth_up_to_the_edge():
+    # Anchors around truths of all sizes that the lower right corner of the image cuts off, clipped as proposals
+    corners = np.linspace(0.05, 0.93, 80, dtype=np.float32)[:, None]
+    anchors = np.concatenate([corners, corners - 0.01, 0 * corners + 1.02, 0 * corners + 1.03], axis=1)
+    truth_px = np.concatenate([corners * 100, corners * 100, 0 * corners + 101, 0 * corners + 101], axis=1)
+    truth = Truth(
+        truth_px[:, None], np.ones((80, 1), np.int32), np.zeros((80, 1), bool), np.ones((80, 1, 28, 28), np.uint8)
+    )
+    seed = keras.random.SeedGenerator(0)
+
+    def targets(deltas, truth):
+        proposals = [select_proposals(deltas[:, :1, 0], deltas[:, :1], anchors[i : i + 1], 1, 1)[0] for i in range(80)]
+        return roi_targets(keras.ops.concatenate(proposals), truth, SHAPE, 3, 0.34, MASK_SHAPE, seed)
+
+    regions = run(targets, np.zeros((1, 1, 4), np.float32), truth)
+    assert regions.positive.all()
+    # The region starts left of its truth, and its first columns show nothing.
+    np.testing.assert_array_equal(regions.masks[:, 0, :, 20:], 1)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +163,7 @@ def test_targets_are_finite(truth: Truth):
 
 def test_no_gradient_flows_through_targets():
     truth = make_truth([0, 0, 41, 41])
-    proposals = np.array([[[0, 0, 0.4, 0.2], [0, 0, 0.3, 0.4], *backgrounds(8)]], np.float32)
+    proposals = np.array([[[0, 0, 0.4, 0.3], [0, 0, 0.3, 0.4], *backgrounds(8)]], np.float32)
     seed = keras.random.SeedGenerator(0)
 
     def total(proposals):

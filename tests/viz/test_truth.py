@@ -92,9 +92,7 @@ def test_boxes_are_drawn_large_to_small_with_dashed_crowds(truth: Truth) -> None
     ]
     by_area = np.argsort(-record.areas)
     assert corners == record.boxes[by_area].tolist()
-    assert [patch.get_linestyle() for patch in drawn] == [
-        "--" if record.is_crowd[i] else "-" for i in by_area
-    ]
+    assert [patch.get_linestyle() for patch in drawn] == ["--" if record.is_crowd[i] else "-" for i in by_area]
     np.testing.assert_allclose([to_rgb(patch.get_edgecolor()) for patch in drawn], spread_colors(3)[by_area])
     assert {text.get_text() for text in panel.texts} == {"person", "car", "bus"}
 
