@@ -86,8 +86,7 @@ def time_ours(scenes: list[tuple[np.ndarray, Predictions]]) -> float:
     """Returns the seconds an image takes from map and run lengths to per-image and official AP."""
     start = time.process_time()
     overlaps = [
-        measure_overlaps(find_regions(instance_map), found, CLASSES, VOID_IDS)
-        for instance_map, found in scenes
+        measure_overlaps(find_regions(instance_map), found, CLASSES, VOID_IDS) for instance_map, found in scenes
     ]
     score_per_image([match(image) for image in overlaps], max(CLASSES.values()) + 1)
     score_cityscapes(overlaps, list(CLASSES.values()))
@@ -103,13 +102,9 @@ def time_official(scenes: list[tuple[np.ndarray, Predictions]]) -> float:
         (folder / "gt").mkdir()
         for name, (instance_map, _) in zip(names, scenes, strict=True):
             cv2.imwrite(str(folder / f"gt/{name}_gtFine_instanceIds.png"), instance_map)
-        write_submission(
-            folder / "predictions", names, [found for _, found in scenes], label_ids, SHAPE, SHAPE
-        )
+        write_submission(folder / "predictions", names, [found for _, found in scenes], label_ids, SHAPE, SHAPE)
         command = [ORACLE, REPOSITORY / "tests/oracle/official.py", *NAMES]
-        answer = subprocess.run(
-            command, input=f"{folder}\n", capture_output=True, text=True, check=True
-        ).stdout
+        answer = subprocess.run(command, input=f"{folder}\n", capture_output=True, text=True, check=True).stdout
     return json.loads(answer)["matching_seconds"] / len(scenes)
 
 
@@ -118,9 +113,7 @@ def time_matterport(instance_map: np.ndarray, found: Predictions) -> float:
 
     Full-size masks as float32 columns and their matrix product. Its matching would come on top.
     """
-    truths = np.stack(
-        [instance_map == number for number in np.unique(instance_map) if number >= 1000], axis=-1
-    )
+    truths = np.stack([instance_map == number for number in np.unique(instance_map) if number >= 1000], axis=-1)
     masks = np.stack([fill_mask(decode_counts(counts, SHAPE), SHAPE) for counts in found.rles], axis=-1)
     start = time.process_time()
     predicted = masks.reshape(-1, masks.shape[-1]).astype(np.float32)

@@ -60,9 +60,7 @@ class MaskRCNN(keras.Model):
         if backbone not in BLOCK_COUNTS:
             raise ValueError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
         if any(side <= 0 or side % SMALLEST_SIDE for side in image_shape):
-            raise ValueError(
-                f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}."
-            )
+            raise ValueError(f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}.")
         height, width = image_shape
         self.image_shape, self.class_count = (height, width), class_count
         self.canonical_roi_size = canonical_roi_size
@@ -102,9 +100,7 @@ class MaskRCNN(keras.Model):
         deltas = deltas * ops.array(DELTA_STD, dtype="float32")
         return select_proposals(scores, deltas, anchors, self.num_candidates, num_proposals)
 
-    def classify(
-        self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False
-    ) -> tuple[Array, Array]:
+    def classify(self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False) -> tuple[Array, Array]:
         """Returns class logits (B, R, K) and deltas (B, R, K, 4) of regions of interest (B, R, 4)."""
         return self.box_head(self._crop(pyramid, rois, BOX_CROP), training=training)
 

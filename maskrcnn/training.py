@@ -100,9 +100,7 @@ class Trainee(keras.Model):
             "rpn_box_loss": losses.rpn_box_loss(deltas, target_deltas, positive),
         }
 
-    def _head_losses(
-        self, pyramid: tuple[Array, ...], targets: RoiTargets, batch_norm: bool
-    ) -> dict[str, Array]:
+    def _head_losses(self, pyramid: tuple[Array, ...], targets: RoiTargets, batch_norm: bool) -> dict[str, Array]:
         positive_slots = targets.positive.shape[1]
         rois, class_ids = targets.rois[:, :positive_slots], targets.class_ids[:, :positive_slots]
         logits, deltas = self.network.classify(pyramid, targets.rois, batch_norm)
@@ -227,9 +225,7 @@ def fit(
         keras.callbacks.EarlyStopping("val_loss", patience=schedule.patience, restore_best_weights=True),
     ]
     verbose = 1 if sys.stdout.isatty() else 2  # a bar for people, a line an epoch for log files
-    trainee.fit(
-        training, validation_data=validation, epochs=schedule.epochs, callbacks=callbacks, verbose=verbose
-    )
+    trainee.fit(training, validation_data=validation, epochs=schedule.epochs, callbacks=callbacks, verbose=verbose)
     checkpoint.unlink()
     return log.best()
 

@@ -146,9 +146,7 @@ def _backbone(network: MaskRCNN) -> Iterator[Entry]:
             for part, branch in BRANCHES.items():
                 layer = getattr(block, part)
                 if layer is not None:
-                    yield from _conv_norm(
-                        layer, f"res{stage}{letter}_{branch}", f"bn{stage}{letter}_{branch}"
-                    )
+                    yield from _conv_norm(layer, f"res{stage}{letter}_{branch}", f"bn{stage}{letter}_{branch}")
 
 
 def _pyramid(network: MaskRCNN) -> Iterator[Entry]:

@@ -20,6 +20,7 @@ from maskrcnn.data.records import Records, read_records
 from maskrcnn.evaluation.average_precision import score_per_image
 from maskrcnn.evaluation.cityscapes import MIN_AREA, VOID_IDS, score_cityscapes
 from maskrcnn.evaluation.class_scores import ClassScores
+from maskrcnn.evaluation.coco import annotate, make_dataset, score_coco
 from maskrcnn.evaluation.confusion import count_confusions
 from maskrcnn.evaluation.curves import trace_curve
 from maskrcnn.evaluation.errors import find_errors, worst_errors
@@ -57,21 +58,26 @@ def main(variant: str, root: Path = Path()) -> None:
     predictions = read_predictions(
         root / f"predictions/{variant}.json", len(records), records.image_shape, len(CLASS_NAMES)
     )
-    overlaps = measure(records, predictions)
-    write_scores(root / "metrics", variant, overlaps, score_officially(overlaps, records.image_shape))
+    overlaps, truths = measure(records, predictions)
+    official = score_officially(overlaps, records.image_shape)
+    dataset = make_dataset(truths, CLASS_NAMES, records.image_shape)
+    coco = score_coco(dataset, predictions, records.image_shape)
+    write_scores(root / "metrics", variant, overlaps, official, coco)
     write_mistakes(root, variant, overlaps, records.names)
 
 
-def measure(records: Records, predictions: Sequence[Predictions]) -> list[Overlaps]:
-    """Returns the overlaps of every image, in threads: NumPy and the PNG decoder let them run."""
+def measure(records: Records, predictions: Sequence[Predictions]) -> tuple[list[Overlaps], list[list[dict[str, Any]]]]:
+    """Returns overlaps and COCO annotations of every image, in threads: NumPy lets them run."""
 
-    def measure_image(index: int) -> Overlaps:
+    def measure_image(index: int) -> tuple[Overlaps, list[dict[str, Any]]]:
         regions = find_regions(records.instance_map(index))
-        return measure_overlaps(regions, predictions[index], CLASSES, VOID_IDS)
+        overlaps = measure_overlaps(regions, predictions[index], CLASSES, VOID_IDS)
+        return overlaps, annotate(regions, CLASSES)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         images = pool.map(measure_image, range(len(records)))
-        return list(track(images, "Overlaps", total=len(records)))
+        measured = list(track(images, "Overlaps", total=len(records)))
+    return [overlaps for overlaps, _ in measured], [truths for _, truths in measured]
 
 
 def score_officially(overlaps: Sequence[Overlaps], image_shape: tuple[int, int]) -> ClassScores:
@@ -80,7 +86,9 @@ def score_officially(overlaps: Sequence[Overlaps], image_shape: tuple[int, int])
     return score_cityscapes(overlaps, [CLASS_IDS[name] for name in OFFICIAL_NAMES], min_area)
 
 
-def write_scores(metrics: Path, variant: str, overlaps: Sequence[Overlaps], official: ClassScores) -> None:
+def write_scores(
+    metrics: Path, variant: str, overlaps: Sequence[Overlaps], official: ClassScores, coco: ClassScores
+) -> None:
     """Writes the variant's rows of the tables; every variant has the same columns."""
     per_image = score_per_image([match(image) for image in overlaps], len(CLASS_NAMES))
     averages = {
@@ -88,8 +96,11 @@ def write_scores(metrics: Path, variant: str, overlaps: Sequence[Overlaps], offi
         "rAP": per_image.range_ap,
         "cityscapes_AP": known(official.mean()),
         "cityscapes_AP50": known(official.mean(slice(1))),
+        "coco_AP": known(coco.mean()),
+        "coco_AP50": known(coco.mean(slice(1))),
     }
     by_class = class_row("cityscapes_AP", official.by_class(), OFFICIAL_NAMES)
+    by_class |= class_row("coco_AP", coco.by_class(), CLASS_NAMES[1:])
     write_metrics(metrics / f"test/{variant}.json", averages | per_image_row(per_image, CLASS_NAMES))
     write_metrics(metrics / f"iou/{variant}.json", iou_row(per_image))
     write_metrics(metrics / f"classes/{variant}.json", by_class)
@@ -101,9 +112,7 @@ def write_mistakes(root: Path, variant: str, overlaps: Sequence[Overlaps], names
     curves = {name: trace_curve(matches, class_id) for name, class_id in CLASS_IDS.items() if class_id}
     confusions = count_confusions(overlaps, len(CLASS_NAMES), MIN_SCORE)
     errors = [
-        (name, error)
-        for name, image in zip(names, overlaps, strict=True)
-        for error in find_errors(image, MIN_SCORE)
+        (name, error) for name, image in zip(names, overlaps, strict=True) for error in find_errors(image, MIN_SCORE)
     ]
     write_metrics(root / f"metrics/errors/{variant}.json", error_counts(error for _, error in errors))
     write_csv(root / f"plots/curves/{variant}.csv", curve_table(curves))

@@ -36,9 +36,7 @@ def main(variant: str, root: Path = Path()) -> None:
     settings = read_section(Predict, params.get("predict"), "predict")
     kept = asdict(settings)
     batch_size = kept.pop("batch_size")
-    network = build_mask_rcnn(
-        image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model), **kept
-    )
+    network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model), **kept)
     read_weights(network, root / f"models/{variant}.h5")
     records = read_records(root / "data/processed/test.npz")
     predictions = predict(network, records, root / data.root, batch_size)

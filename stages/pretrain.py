@@ -58,12 +58,8 @@ def main(root: Path = Path()) -> None:
     with tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder:
         drawn = Path(folder)
         training, validation = draw_world(drawn, data.image_shape, preprocess, settings)
-        batches = partial(
-            Batches, root=drawn, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap
-        )
-        network = build_mask_rcnn(
-            image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model)
-        )
+        batches = partial(Batches, root=drawn, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap)
+        network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
         best = fit(
             network,
             batches(training, steps=schedule.steps, seed=schedule.seed),
@@ -78,9 +74,7 @@ def main(root: Path = Path()) -> None:
     write_text(root / "metrics/train/pretrained.json", json.dumps(best, indent=2) + "\n")
 
 
-def draw_world(
-    folder: Path, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain
-) -> tuple[Records, Records]:
+def draw_world(folder: Path, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain) -> tuple[Records, Records]:
     """Draws the world into a folder and returns its training and validation split."""
     splits = []
     for split, frames in (("train", settings.frames), ("val", settings.validation_frames)):

@@ -27,9 +27,7 @@ def main(variant: str, root: Path = Path()) -> None:
     predictions = read_predictions(
         root / f"predictions/{variant}.json", len(records), records.image_shape, len(CLASS_NAMES)
     )
-    label_ids = {
-        CLASS_IDS[name]: LABEL_IDS[name] for name in CLASS_NAMES[1:] if LABEL_IDS[name] not in VOID_IDS
-    }
+    label_ids = {CLASS_IDS[name]: LABEL_IDS[name] for name in CLASS_NAMES[1:] if LABEL_IDS[name] not in VOID_IDS}
     folder = root / f"submissions/{variant}"
     write_submission(folder, records.names, predictions, label_ids, records.image_shape, BENCHMARK_SHAPE)
 

@@ -42,15 +42,9 @@ def main(variant: str, root: Path = Path()) -> None:
         batch_size=schedule.batch_size,
         instance_cap=preprocess.instance_cap,
     )
-    training = batches(
-        read_records(root / "data/processed/training.npz"), steps=schedule.steps, seed=schedule.seed
-    )
-    validation = batches(
-        read_records(root / "data/processed/validation.npz"), steps=schedule.validation_steps
-    )
-    network = build_mask_rcnn(
-        image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model)
-    )
+    training = batches(read_records(root / "data/processed/training.npz"), steps=schedule.steps, seed=schedule.seed)
+    validation = batches(read_records(root / "data/processed/validation.npz"), steps=schedule.validation_steps)
+    network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
     read_weights(network, root / settings.start)
     best = fit(
         network,

@@ -41,9 +41,7 @@ VALUES: dict[str, Any] = {
 
 def test_values_become_the_annotated_types() -> None:
     kiln = read_section(Kiln, VALUES, "kiln")
-    assert kiln == Kiln(
-        "north", 900.0, 12, True, (3, 4), (1.0, 0.5, 0.25), ["ada", "bo"], {"monday": 2}, None
-    )
+    assert kiln == Kiln("north", 900.0, 12, True, (3, 4), (1.0, 0.5, 0.25), ["ada", "bo"], {"monday": 2}, None)
     assert type(kiln.heat) is float
     assert {type(rate) for rate in kiln.rates} == {float}
 

@@ -97,9 +97,7 @@ def test_city_outside_the_splits_may_be_missing(repository: Path) -> None:
 
 
 def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:
-    findings = list(
-        doctor.find_images(tmp_path, {"data": {"root": "data/synthetic"}, "synthesize": {"city": {}}})
-    )
+    findings = list(doctor.find_images(tmp_path, {"data": {"root": "data/synthetic"}, "synthesize": {"city": {}}}))
     assert findings == [Finding("data/synthetic", "drawn by `dvc repro`")]
 
 

@@ -72,7 +72,9 @@ def test_boxes_are_rounded_to_whole_pixels():
 
 
 @pytest.mark.parametrize(
-    "images", [IMAGES[:, :32], IMAGES[0], IMAGES[..., :1], IMAGES.astype(np.float32)], ids=["size", "one", "gray", "type"]
+    "images",
+    [IMAGES[:, :32], IMAGES[0], IMAGES[..., :1], IMAGES.astype(np.float32)],
+    ids=["size", "one", "gray", "type"],
 )
 def test_images_must_be_what_the_network_takes(images):
     with pytest.raises(ValueError, match=r"`images` must be uint8 of shape \(B, 40, 60, 3\); got \w+ \("):

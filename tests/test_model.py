@@ -23,7 +23,9 @@ def outputs() -> dict[str, np.ndarray]:
 
 
 def test_the_backbone_must_be_known():
-    with pytest.raises(ValueError, match="`backbone` must be one of resnet14, resnet26, resnet50, resnet101; got 'vgg16'"):
+    with pytest.raises(
+        ValueError, match="`backbone` must be one of resnet14, resnet26, resnet50, resnet101; got 'vgg16'"
+    ):
         build_mask_rcnn(backbone="vgg16", image_shape=(64, 64), class_count=3)
 
 
@@ -90,7 +92,9 @@ def test_every_detection_is_outlined_by_its_own_class():
     model: MaskRCNN = build_network()
     model.mask_head.logits.kernel.assign(np.zeros(model.mask_head.logits.kernel.shape))
     model.mask_head.logits.bias.assign([9, -1, 0, 2])
-    found = Detections(np.float32([[[0, 0, 0.5, 0.5]] * 3]), np.array([[3, 1, 2]], np.int32), np.ones((1, 3), np.float32))
+    found = Detections(
+        np.float32([[[0, 0, 0.5, 0.5]] * 3]), np.array([[3, 1, 2]], np.int32), np.ones((1, 3), np.float32)
+    )
     pyramid = tuple(np.zeros((1, 64 // stride, 64 // stride, 16), np.float32) for stride in (4, 8, 16, 32, 64))
     masks = run(lambda pyramid: model.outline(pyramid, found), pyramid)
     expected = 1 / (1 + np.exp([-2, 1, 0]))

@@ -82,7 +82,9 @@ def test_tensors_lie_as_matterport_lays_them(path: Path):
         # height, width, out, in there; in, height, width, out here
         deconvolution = file["mrcnn_mask_deconv/mrcnn_mask_deconv/kernel:0"]
         assert deconvolution.shape == (2, 2, 8, 8)
-        np.testing.assert_array_equal(deconvolution[0, 1, 2, 3], np.asarray(model.mask_head.upsampling.kernel)[3, 0, 1, 2])
+        np.testing.assert_array_equal(
+            deconvolution[0, 1, 2, 3], np.asarray(model.mask_head.upsampling.kernel)[3, 0, 1, 2]
+        )
         # a convolution there, a product here: rows, columns, channels
         convolution = file["mrcnn_class_conv1/mrcnn_class_conv1/kernel:0"]
         assert convolution.shape == (7, 7, 16, 32)

@@ -26,7 +26,7 @@ def build_network(**changes) -> MaskRCNN:
         "mask_channels": 8,
         "anchor_scales": (8, 16, 32, 48, 64),
         "canonical_roi_size": 24,
-        "num_candidates": 200,
+        "num_candidates": 400,
         "num_proposals": 40,
         "num_detections": 8,
         "min_confidence": 0.05,

@@ -43,8 +43,7 @@ class Batches(keras.utils.PyDataset):
         self.seed, self.epoch = seed, 0
         if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
             raise ValueError(
-                f"`steps` must be from 1 to what {len(records)} images fill; "
-                f"got {self.steps} batches of {batch_size}."
+                f"`steps` must be from 1 to what {len(records)} images fill; got {self.steps} batches of {batch_size}."
             )
 
     def __len__(self) -> int:

@@ -44,9 +44,7 @@ class PerImageScores:
         return float(self.ap.mean())
 
 
-def precision_recall(
-    found: Bool[Array, " P"], truth_count: int
-) -> tuple[Float[Array, " P"], Float[Array, " P"]]:
+def precision_recall(found: Bool[Array, " P"], truth_count: int) -> tuple[Float[Array, " P"], Float[Array, " P"]]:
     """Returns precision and recall after each prediction.
 
     Args:

@@ -118,8 +118,6 @@ def worst_errors(errors: Iterable[tuple[str, Error]], count: int) -> list[tuple[
         errors: With the name of their image.
         count: At most that many of one class and kind.
     """
-    ranked = sorted(
-        errors, key=lambda named: (named[1].class_id, named[1].kind, -named[1].score, -named[1].area)
-    )
+    ranked = sorted(errors, key=lambda named: (named[1].class_id, named[1].kind, -named[1].score, -named[1].area))
     groups = groupby(ranked, key=lambda named: (named[1].class_id, named[1].kind))
     return [named for _, group in groups for named in islice(group, count)]

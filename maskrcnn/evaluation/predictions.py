@@ -57,9 +57,7 @@ def encode_predictions(
         masks: At image size, not limited to the boxes.
     """
     rles = tuple(encode_mask(mask) for mask in np.asarray(masks))
-    return Predictions(
-        np.asarray(boxes_px, np.float64), np.asarray(class_ids), np.asarray(scores, np.float64), rles
-    )
+    return Predictions(np.asarray(boxes_px, np.float64), np.asarray(class_ids), np.asarray(scores, np.float64), rles)
 
 
 def write_predictions(path: Path, predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> None:
@@ -78,9 +76,7 @@ def write_predictions(path: Path, predictions: Iterable[Predictions], image_shap
         file.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def result_entries(
-    predictions: Iterable[Predictions], image_shape: tuple[int, int]
-) -> Iterator[dict[str, Any]]:
+def result_entries(predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> Iterator[dict[str, Any]]:
     """Yields the entries of the file, image by image, as any reader of COCO results takes them."""
     for image_id, found in enumerate(predictions):
         for (y1, x1, y2, x2), class_id, score, counts in zip(
@@ -95,9 +91,7 @@ def result_entries(
             }
 
 
-def read_predictions(
-    path: Path, image_count: int, image_shape: tuple[int, int], class_count: int
-) -> list[Predictions]:
+def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int], class_count: int) -> list[Predictions]:
     """Reads the predictions of all images of a split: the inverse of `write_predictions`.
 
     Args:

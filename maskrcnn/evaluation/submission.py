@@ -48,9 +48,7 @@ def _write_image(
 ) -> None:
     """Writes the text file and the masks of one image."""
     lines = []
-    for index, (class_id, score) in enumerate(
-        zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
-    ):
+    for index, (class_id, score) in enumerate(zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)):
         if class_id not in label_ids:
             continue
         mask = fill_mask(decode_counts(found.rles[index], image_shape), image_shape).astype(np.uint8) * 255

@@ -17,9 +17,7 @@ ROI_POSITIVE_IOU = 0.5
 ROI_CROWD_IOA = 0.5
 
 
-def match_anchors(
-    anchors: Boxes, gt_boxes: Boxes, gt_class_ids: Array, gt_is_crowd: Array
-) -> tuple[Array, Array]:
+def match_anchors(anchors: Boxes, gt_boxes: Boxes, gt_class_ids: Array, gt_is_crowd: Array) -> tuple[Array, Array]:
     """Labels every anchor as object, background or neither.
 
     An anchor is an object when its IoU with a truth is at least 0.7 or the best of all anchors for that
@@ -50,9 +48,7 @@ def match_anchors(
     return labels, ops.argmax(iou, axis=2)
 
 
-def match_proposals(
-    proposals: Boxes, gt_boxes: Boxes, gt_class_ids: Array, gt_is_crowd: Array
-) -> tuple[Array, Array]:
+def match_proposals(proposals: Boxes, gt_boxes: Boxes, gt_class_ids: Array, gt_is_crowd: Array) -> tuple[Array, Array]:
     """Labels every proposal as object, background or neither.
 
     A proposal is an object when its IoU with a truth is at least 0.5; it is background otherwise, unless

@@ -24,7 +24,14 @@ def sample_labels(
         seed: Source of randomness.
     Returns:
         Indices (B, positive_slots + negative_slots), positives first, and whether each slot is filled.
+    Raises:
+        ValueError: if there are fewer labels than slots of one kind.
     """
+    most_slots = max(positive_slots, negative_slots)
+    if labels.shape[1] < most_slots:
+        raise ValueError(
+            f"`labels` must be at least as many as the slots; got {labels.shape[1]} for {most_slots}. Draw fewer."
+        )
     keys = keras.random.uniform(ops.shape(labels), seed=seed)
     positives, is_positive = _draw(keys, labels > 0, positive_slots)
     negatives, is_negative = _draw(keys, labels < 0, negative_slots)

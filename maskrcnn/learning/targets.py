@@ -59,9 +59,7 @@ class RoiTargets(NamedTuple):
     positive: Array
 
 
-def rpn_targets(
-    anchors: Boxes, truth: Truth, sample_count: int, seed: keras.random.SeedGenerator
-) -> RpnTargets:
+def rpn_targets(anchors: Boxes, truth: Truth, sample_count: int, seed: keras.random.SeedGenerator) -> RpnTargets:
     """Draws anchors, at most half of them on objects, and says what the RPN should say of them.
 
     Args:

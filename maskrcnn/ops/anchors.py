@@ -34,9 +34,7 @@ def make_anchors(
         the cell's corner rather than its middle; released weights depend on it.
     """
     if len(scales) != len(strides):
-        raise ValueError(
-            f"`scales` must list one scale a level; got {len(scales)} for {len(strides)} strides."
-        )
+        raise ValueError(f"`scales` must list one scale a level; got {len(scales)} for {len(strides)} strides.")
     for name, numbers in {
         "image_shape": image_shape,
         "scales": scales,
@@ -45,9 +43,7 @@ def make_anchors(
     }.items():
         if not all(number > 0 for number in numbers):
             raise ValueError(f"`{name}` must hold positive numbers; got {tuple(numbers)}.")
-    levels = [
-        _level(image_shape, scale, ratios, stride) for scale, stride in zip(scales, strides, strict=True)
-    ]
+    levels = [_level(image_shape, scale, ratios, stride) for scale, stride in zip(scales, strides, strict=True)]
     return np.concatenate(levels).astype(np.float32)
 
 

@@ -50,9 +50,7 @@ def batched_nms(
         raise ValueError(f"`iou_threshold` must lie within [0, 1]; got {iou_threshold}.")
     choose = _native_nms if backend.backend() == "tensorflow" else _portable_nms
     # A choice has no gradient, and TensorFlow's kernel would raise if asked for one.
-    return choose(
-        ops.stop_gradient(boxes), ops.stop_gradient(scores), max_count, iou_threshold, score_threshold
-    )
+    return choose(ops.stop_gradient(boxes), ops.stop_gradient(scores), max_count, iou_threshold, score_threshold)
 
 
 def separate_classes(boxes: Boxes, class_ids: ClassIds) -> Boxes:

@@ -107,9 +107,7 @@ def _portable_crops(features: Array, boxes_norm: Array, indices: Array, size: tu
     return _gather_crops(pixels, indices * (height * width), shapes, boxes_norm, size)
 
 
-def _native_roi_align(
-    pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]
-) -> Array:
+def _native_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
     # A region moved off the map costs next to nothing and yields 0, so that the sum selects.
     outside = ops.convert_to_tensor([2.0, 2.0, 3.0, 3.0], "float32")
     crops = [
@@ -119,17 +117,12 @@ def _native_roi_align(
     return sum(crops[1:], crops[0])
 
 
-def _portable_roi_align(
-    pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]
-) -> Array:
+def _portable_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
     """Lays all levels of all images one behind the other, so that each sample is gathered once."""
     num_boxes, channels = boxes_norm.shape[1], pyramid[0].shape[-1]
     shapes = np.array([features.shape[1:3] for features in pyramid], np.int32)
     counts = shapes.prod(axis=1, dtype=np.int32)
-    flat = [
-        ops.reshape(features, (-1, int(count), channels))
-        for features, count in zip(pyramid, counts, strict=True)
-    ]
+    flat = [ops.reshape(features, (-1, int(count), channels)) for features, count in zip(pyramid, counts, strict=True)]
     image_starts = ops.arange(ops.shape(boxes_norm)[0]) * int(counts.sum())
     starts = ops.take(np.cumsum(counts, dtype=np.int32) - counts, indices) + image_starts[:, None]
     crops = _gather_crops(

@@ -2,10 +2,10 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from pycocotools import mask as coco_mask
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.evaluation.predictions import Predictions
+from maskrcnn.evaluation.runs import decode_counts, fill_mask
 from maskrcnn.notation import Image
 from maskrcnn.viz.panels import Color, add_box, show, spread_colors
 
@@ -36,5 +36,6 @@ def draw_detections(image: Image, found: Predictions, min_score: float, title: s
 
 def tint(picture: np.ndarray, rle: str, color: Color) -> np.ndarray:
     """Lays a mask over a picture (H, W, 3) in [0, 1]."""
-    mask = coco_mask.decode({"size": list(picture.shape[:2]), "counts": rle})[..., None]
+    image_shape = picture.shape[:2]
+    mask = fill_mask(decode_counts(rle, image_shape), image_shape)[..., None]
     return np.where(mask, (1 - OPACITY) * picture + OPACITY * color, picture)

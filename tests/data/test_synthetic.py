@@ -48,17 +48,13 @@ def read_scenes(folder, city):
 
 
 def read_scene(path):
-    image = (
-        path.as_posix().replace("gtFine_polygons.json", "leftImg8bit.png").replace("gtFine", "leftImg8bit")
-    )
+    image = path.as_posix().replace("gtFine_polygons.json", "leftImg8bit.png").replace("gtFine", "leftImg8bit")
     objects = json.loads(path.read_text())["objects"]
     return Scene(cv2.imread(image), [(item["label"], np.array(item["polygon"])) for item in objects])
 
 
 def read_tree(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def label_counts(scene):
@@ -130,10 +126,7 @@ class TestDrawScene:
 
     def test_instances_are_large_enough_to_learn(self, scenes):
         sides = [
-            np.ptp(polygon, axis=0).max()
-            for scene in scenes
-            for label, polygon in scene.objects
-            if label in CLASSES
+            np.ptp(polygon, axis=0).max() for scene in scenes for label, polygon in scene.objects if label in CLASSES
         ]
         unit = SHAPE[0] / 256
         assert np.mean(np.array(sides) >= 28 * unit) > 0.95
@@ -143,9 +136,7 @@ class TestDrawScene:
         """A polygon in the wrong place would run through plain surfaces."""
         on_edge, beside = [], []
         for scene in scenes[:60]:
-            grey = cv2.GaussianBlur(cv2.cvtColor(scene.image, cv2.COLOR_RGB2GRAY), (0, 0), 1).astype(
-                np.float32
-            )
+            grey = cv2.GaussianBlur(cv2.cvtColor(scene.image, cv2.COLOR_RGB2GRAY), (0, 0), 1).astype(np.float32)
             slope = np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
             for label, polygon in scene.objects:
                 if label in CLASSES:
@@ -154,9 +145,7 @@ class TestDrawScene:
         assert np.mean(on_edge) > 1.3 * np.mean(beside)
 
     def test_worlds_differ(self, scenes):
-        other = [
-            draw_scene(np.random.default_rng([2021, index]), SHAPE, "countryside") for index in range(40)
-        ]
+        other = [draw_scene(np.random.default_rng([2021, index]), SHAPE, "countryside") for index in range(40)]
         labels = sum(map(label_counts, other), Counter())
         assert labels["terrain"] > 0
         assert labels["sidewalk"] == 0
@@ -169,9 +158,7 @@ class TestDrawScene:
             draw_scene(np.random.default_rng(0), SHAPE, "moon")
 
     def test_refuses_an_image_too_small_to_see_anything(self):
-        with pytest.raises(
-            ValueError, match=r"`image_shape` must have sides of at least 64 pixels; got \(63, 128\)"
-        ):
+        with pytest.raises(ValueError, match=r"`image_shape` must have sides of at least 64 pixels; got \(63, 128\)"):
             draw_scene(np.random.default_rng(0), (63, 128), "city")
 
 
@@ -211,8 +198,7 @@ class TestWriteCity:
         write_city(tmp_path, split, city, 1, SHAPE, "city", seed)
         (image,) = tmp_path.rglob("*.png")
         assert (
-            image.read_bytes()
-            != (root / "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png").read_bytes()
+            image.read_bytes() != (root / "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png").read_bytes()
         )
 
     def test_replaces_a_city_whole(self, tmp_path):
@@ -253,9 +239,7 @@ class TestWriteCities:
 
     def test_refuses_cities_without_frames(self, tmp_path):
         cities = {"train": {"aachen": 1, "bochum": 0}, "val": {"munster": -1}}
-        with pytest.raises(
-            ValueError, match=r"`count` must be .* 1; got less for train/bochum, val/munster\."
-        ):
+        with pytest.raises(ValueError, match=r"`count` must be .* 1; got less for train/bochum, val/munster\."):
             list(write_cities(tmp_path, cities, SHAPE, "city", seed=1))
         assert list(tmp_path.iterdir()) == []
 

@@ -41,9 +41,7 @@ def test_duplicate_is_a_false_alarm():
 def test_alarm_is_ignored_on_own_crowd_void_and_small_truth(map_id, ap):
     # The alarm (score 0.5, with the hit's) lies on 99 pixels of the car crowd, void, a car below 100 pixels;
     # or of the person crowd, the road: then the one point has precision 1/2.
-    assert np.allclose(
-        ap_of(make_scene([(26000, 100), (map_id, 99)], [(0, 100, 1, 0.5), (100, 199, 1, 0.5)])), ap
-    )
+    assert np.allclose(ap_of(make_scene([(26000, 100), (map_id, 99)], [(0, 100, 1, 0.5), (100, 199, 1, 0.5)])), ap)
 
 
 def test_small_crowd_counts_twice():

@@ -47,7 +47,5 @@ def test_every_truth_is_in_its_row_and_no_prediction_counts_twice(split, min_sco
     overlaps = [scene.overlaps() for scene in split]
     for class_id in range(1, 10):
         assert counts[class_id].sum() == sum((image.truth_class_ids == class_id).sum() for image in overlaps)
-        predicted = sum(
-            ((image.class_ids == class_id) & (image.scores >= min_score)).sum() for image in overlaps
-        )
+        predicted = sum(((image.class_ids == class_id) & (image.scores >= min_score)).sum() for image in overlaps)
         assert counts[:, class_id].sum() <= predicted

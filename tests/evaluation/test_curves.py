@@ -16,9 +16,7 @@ def test_worked_example():
     # Of 2 truths: hit 0.9, alarm 0.8, hit 0.7. Precision 1 up to recall 1/2, then 2/3 up to 1.
     found = [(0, 60, 1, 0.9), (300, 360, 1, 0.8), (60, 120, 1, 0.7)]
     curve = trace(make_scene([(26000, 60), (26001, 60)], found))
-    assert curve.precisions[RECALLS <= 0.5] == pytest.approx(1) and curve.scores[
-        RECALLS <= 0.5
-    ] == pytest.approx(0.9)
+    assert curve.precisions[RECALLS <= 0.5] == pytest.approx(1) and curve.scores[RECALLS <= 0.5] == pytest.approx(0.9)
     assert curve.precisions[RECALLS > 0.5] == pytest.approx(2 / 3)
     assert curve.scores[RECALLS > 0.5] == pytest.approx(0.7)
 

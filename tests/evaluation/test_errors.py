@@ -35,9 +35,7 @@ def test_crowd_and_low_scores_are_no_alarms():
 
 def test_alarm_tells_where_and_what():
     # The person covers pixels 90 to 210: 10 of the car, all 100 of the bus-sized caravan (class 9).
-    (error, missed) = find_errors(
-        make_scene([(26000, 100), (29000, 100)], [(90, 210, 2, 0.75)]).overlaps(), 0.5
-    )
+    (error, missed) = find_errors(make_scene([(26000, 100), (29000, 100)], [(90, 210, 2, 0.75)]).overlaps(), 0.5)
     assert (error.kind, error.class_id, error.score, error.area) == ("class", 2, 0.75, 120)
     assert (error.other_class_id, error.iou) == (9, 100 / 120)
     # The car shares 10 pixels with the person; it fills columns 0 to 4 of 24 rows, the last one in part.

@@ -61,4 +61,9 @@ def test_live_statistics_normalise_by_the_batch():
 
 def test_the_stride_sits_on_the_first_convolution_of_a_stage():
     block = ResNet((1, 1, 1, 1), width=4).stages[1][0]
-    assert [getattr(block, part).conv.strides[0] for part in ("reduce", "spatial", "expand", "shortcut")] == [2, 1, 1, 2]
+    assert [getattr(block, part).conv.strides[0] for part in ("reduce", "spatial", "expand", "shortcut")] == [
+        2,
+        1,
+        1,
+        2,
+    ]

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,3 +84,9 @@ def test_the_seed_decides_and_moves_on():
     assert (first != second).any()
     np.testing.assert_array_equal(draws(1), [first, second])
     assert (draws(2)[0] != first).any()
+
+
+@pytest.mark.parametrize("slots", [(4, 1), (1, 4)])
+def test_there_must_be_as_many_labels_as_slots(slots: tuple[int, int]):
+    with pytest.raises(ValueError, match="`labels` must be at least as many as the slots; got 3 for 4"):
+        sample([[1, -1, 0]], slots=slots)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.ops.proposals import select_proposals
 from maskrcnn.learning.targets import Truth, roi_targets, rpn_targets, take_rows
+from maskrcnn.ops.proposals import select_proposals
 from tests.backends import input_gradients, run
 
 SHAPE = (101, 101)  # normalised coordinates are hundredths of a pixel's
@@ -56,7 +56,9 @@ def test_an_anchor_has_to_become_its_truth():
 
 def test_at_most_half_of_the_anchors_are_objects():
     # 6 positives, 20 negatives: 4 and 4 of 8
-    anchors = np.array([[0, 0, 10, 10 - 0.1 * i] for i in range(6)] + [[50, 50, 60, 60 + i] for i in range(20)], np.float32)
+    anchors = np.array(
+        [[0, 0, 10, 10 - 0.1 * i] for i in range(6)] + [[50, 50, 60, 60 + i] for i in range(20)], np.float32
+    )
     seed = keras.random.SeedGenerator(0)
     targets = run(lambda truth: rpn_targets(anchors, truth, 8, seed), make_truth([0, 0, 10, 10]))
     assert targets.valid.sum() == 8
@@ -93,23 +95,22 @@ def test_a_mask_target_is_empty_where_the_region_leaves_the_truth():
 
 
 def test_a_region_at_the_edge_of_the_image_shows_its_truth_up_to_the_edge():
-    # Anchors around truths of all sizes that the lower right corner of the image cuts off, clipped as proposals
-    corners = np.linspace(0.05, 0.93, 80, dtype=np.float32)[:, None]
-    anchors = np.concatenate([corners, corners - 0.01, 0 * corners + 1.02, 0 * corners + 1.03], axis=1)
-    truth_px = np.concatenate([corners * 100, corners * 100, 0 * corners + 101, 0 * corners + 101], axis=1)
+    # Truths of all sizes in the lower right corner, and anchors that leave the image there, clipped as proposals
+    corners = np.linspace(0.05, 0.93, 80, dtype=np.float32).repeat(2).reshape(80, 2)
+    anchors = np.concatenate([corners + 0.01, 0 * corners + 1.02], axis=1)
+    truth_px = np.concatenate([corners * 100, 0 * corners + 101], axis=1)
     truth = Truth(
         truth_px[:, None], np.ones((80, 1), np.int32), np.zeros((80, 1), bool), np.ones((80, 1, 28, 28), np.uint8)
     )
     seed = keras.random.SeedGenerator(0)
 
-    def targets(deltas, truth):
-        proposals = [select_proposals(deltas[:, :1, 0], deltas[:, :1], anchors[i : i + 1], 1, 1)[0] for i in range(80)]
-        return roi_targets(keras.ops.concatenate(proposals), truth, SHAPE, 3, 0.34, MASK_SHAPE, seed)
+    def targets(scores, truth):
+        proposals, _ = select_proposals(scores, keras.ops.zeros((80, 80, 4)), anchors, 1, 3)
+        return roi_targets(proposals, truth, SHAPE, 3, 0.34, MASK_SHAPE, seed)
 
-    regions = run(targets, np.zeros((1, 1, 4), np.float32), truth)
+    regions = run(targets, np.eye(80, dtype=np.float32), truth)  # image i proposes anchor i
     assert regions.positive.all()
-    # The region starts left of its truth, and its first columns show nothing.
-    np.testing.assert_array_equal(regions.masks[:, 0, :, 20:], 1)
+    np.testing.assert_array_equal(regions.masks[:, 0], 1)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,7 @@ def test_every_level_has_its_scale_and_every_anchor_its_ratio(
     heights, widths = anchors[:, 2] - anchors[:, 0], anchors[:, 3] - anchors[:, 1]
     cells = [int(np.ceil(height / stride) * np.ceil(width / stride)) for stride in strides]
     np.testing.assert_allclose(widths / heights, np.tile(ratios, sum(cells)), rtol=1e-3)
-    np.testing.assert_allclose(
-        np.sqrt(heights * widths), np.repeat(scales, np.multiply(cells, len(ratios))), rtol=1e-3
-    )
+    np.testing.assert_allclose(np.sqrt(heights * widths), np.repeat(scales, np.multiply(cells, len(ratios))), rtol=1e-3)
 
 
 def test_one_scale_a_level_is_asked_for():

@@ -56,6 +56,4 @@ def test_both_backends_compute_the_same(tmp_path: Path):
 
 if __name__ == "__main__":
     np.savez(sys.argv[1], **compute())
-    assert backend.backend() != "jax" or "tensorflow" not in sys.modules, (
-        "the path of JAX is free of TensorFlow"
-    )
+    assert backend.backend() != "jax" or "tensorflow" not in sys.modules, "the path of JAX is free of TensorFlow"

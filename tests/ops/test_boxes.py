@@ -79,9 +79,7 @@ def test_growth_is_clamped():
 def test_clipping_cuts_at_the_window_and_leaves_nothing_of_a_box_outside():
     boxes = np.array([[-5, 3, 4, 30], [2, 2, 3, 3], [20, 1, 30, 4]])
     clipped = clip_boxes(boxes, (0, 0, 10, 20))
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(clipped), [[0, 3, 4, 20], [2, 2, 3, 3], [10, 1, 10, 4]]
-    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(clipped), [[0, 3, 4, 20], [2, 2, 3, 3], [10, 1, 10, 4]])
     np.testing.assert_array_equal(ops.convert_to_numpy(areas(clipped)), [4 * 17, 1, 0])
 
 
@@ -143,6 +141,4 @@ def test_overlaps_broadcast_over_the_batch():
     batched = ops.convert_to_numpy(pairwise_iou(shared, boxes))
     assert batched.shape == (2, 3, 5)
     for image in range(2):
-        np.testing.assert_array_equal(
-            batched[image], ops.convert_to_numpy(pairwise_iou(shared, boxes[image]))
-        )
+        np.testing.assert_array_equal(batched[image], ops.convert_to_numpy(pairwise_iou(shared, boxes[image])))

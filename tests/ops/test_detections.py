@@ -14,7 +14,9 @@ def select(rois, probabilities, deltas=None, num_detections=3, min_confidence=0.
     """Returns boxes, class ids and scores of one image."""
     rois, probabilities = np.array([rois], np.float32), np.array([probabilities], np.float32)
     deltas = np.zeros((*probabilities.shape, 4), np.float32) if deltas is None else deltas
-    found = run(lambda *inputs: select_detections(*inputs, num_detections, min_confidence, nms_iou), rois, probabilities, deltas)
+    found = run(
+        lambda *inputs: select_detections(*inputs, num_detections, min_confidence, nms_iou), rois, probabilities, deltas
+    )
     assert found.class_ids.dtype == np.int32
     return found.boxes[0], found.class_ids[0].tolist(), found.scores[0]
 

@@ -15,9 +15,7 @@ NEVER = float("-inf")
 both_ways = pytest.mark.parametrize("choose", [batched_nms, _portable_nms], ids=["public", "portable"])
 
 
-def brute_force(
-    boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, score_threshold: float
-) -> list[int]:
+def brute_force(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, score_threshold: float) -> list[int]:
     """Returns all boxes that stay, best first."""
 
     def iou(a: np.ndarray, b: np.ndarray) -> np.float32:
@@ -72,9 +70,7 @@ def chosen(choose, boxes: np.ndarray, scores: np.ndarray, *settings: float) -> l
 @both_ways
 @given(
     scene=scenes(),
-    settings=st.sampled_from(
-        [(3, 0.5, NEVER), (12, 0.3, 0.0), (15, 0.7, 0.4), (12, 0.0, 0.0), (12, 1.0, NEVER)]
-    ),
+    settings=st.sampled_from([(3, 0.5, NEVER), (12, 0.3, 0.0), (15, 0.7, 0.4), (12, 0.0, 0.0), (12, 1.0, NEVER)]),
 )
 def test_the_choice_is_that_of_a_loop(choose, scene, settings: tuple[int, float, float]):
     max_count, iou_threshold, score_threshold = settings
@@ -136,9 +132,7 @@ def test_shapes_are_known_before_the_batch_is():
     else:
         import jax
 
-        shapes = [
-            output.shape for output in jax.eval_shape(choose, ops.zeros((7, 50, 4)), ops.zeros((7, 50)))
-        ]
+        shapes = [output.shape for output in jax.eval_shape(choose, ops.zeros((7, 50, 4)), ops.zeros((7, 50)))]
         assert shapes == [(7, 20), (7, 20)]
 
 

@@ -29,9 +29,7 @@ def aligned(pyramid, boxes_norm, size):
     return roi_align(pyramid, boxes_norm, size, IMAGE_SHAPE, CANONICAL_SIZE)
 
 
-crop_both_ways = pytest.mark.parametrize(
-    "crop", [crop_and_resize_flat, _portable_crops], ids=["public", "portable"]
-)
+crop_both_ways = pytest.mark.parametrize("crop", [crop_and_resize_flat, _portable_crops], ids=["public", "portable"])
 align_both_ways = pytest.mark.parametrize("align", [aligned, aligned_portably], ids=["public", "portable"])
 
 

@@ -24,7 +24,7 @@ PYTHON = Path(os.environ.get("ORACLE_PYTHON", Path(__file__).parents[2] / ".venv
 @pytest.fixture(scope="module")
 def official():
     """The official evaluator as a function of a folder."""
-    assert PYTHON.is_file(), f"`{PYTHON}` must exist; run `make oracle`."
+    assert PYTHON.is_file(), f"`{PYTHON}` must exist; run `make .venv-oracle`."
     command = [PYTHON, Path(__file__).with_name("official.py"), *LABELS.values()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 

@@ -61,7 +61,9 @@ def test_mask_loss(recorded: dict[str, np.ndarray]):
     positive = class_ids > 0
     probabilities = np.clip(recorded["mk_p"], LOWEST, HIGHEST).astype(np.float64)
     logits = np.full((*class_ids.shape, 28, 28, 11), 3, np.float32)
-    logits[(*positive.nonzero(), slice(None), slice(None), class_ids[positive])] = np.log(probabilities / (1 - probabilities))
+    logits[(*positive.nonzero(), slice(None), slice(None), class_ids[positive])] = np.log(
+        probabilities / (1 - probabilities)
+    )
     targets = np.zeros(logits.shape[:-1], np.float32)
     targets[positive] = np.unpackbits(recorded["mk_t"]).reshape(-1, 28, 28)
     loss = run(losses.mask_loss, logits, targets, class_ids, positive)
@@ -73,7 +75,10 @@ def test_nothing_to_learn_costs_nothing(recorded: dict[str, np.ndarray]):
     anything = 0 * recorded["rpn_match"][..., 0]
     assert run(losses.box_loss, recorded["bb_p"], recorded["bb_t"], class_ids, nothing) == recorded["out_bbox_nopos"]
     assert run(losses.rpn_class_loss, recorded["rpn_logits"], anything, anything) == recorded["out_rpn_class_none"]
-    assert run(losses.rpn_box_loss, recorded["rpn_bbox"], 0 * recorded["rpn_bbox"], anything) == recorded["out_rpn_bbox_none"]
+    assert (
+        run(losses.rpn_box_loss, recorded["rpn_bbox"], 0 * recorded["rpn_bbox"], anything)
+        == recorded["out_rpn_bbox_none"]
+    )
     # Theirs is NaN.
     assert np.isnan(recorded["out_cls_noneactive"])
     assert run(losses.class_loss, recorded["cls_logits"], class_ids, nothing) == 0

@@ -61,6 +61,4 @@ def test_second_run_does_nothing(repository: Path) -> None:
 def test_scoring_alone_follows_its_code(repository: Path) -> None:
     script = repository / "stages/evaluate.py"
     script.write_text(script.read_text() + "\n")
-    assert dvc(repository, "repro").count("Running stage") == len(
-        read_params(repository / "params.yaml")["variants"]
-    )
+    assert dvc(repository, "repro").count("Running stage") == len(read_params(repository / "params.yaml")["variants"])

@@ -55,9 +55,7 @@ def root(tmp_path):
         predict([part], [CAR], [0.7]),
     ]
     write_predictions(tmp_path / "predictions" / "base.json", found, SHAPE)
-    write_predictions(
-        tmp_path / "predictions" / "blind.json", [predict(np.zeros((0, *SHAPE)), [], [])] * 3, SHAPE
-    )
+    write_predictions(tmp_path / "predictions" / "blind.json", [predict(np.zeros((0, *SHAPE)), [], [])] * 3, SHAPE)
     return tmp_path
 
 
@@ -115,6 +113,16 @@ def test_official_scores(root):
     assert read(root, "classes")["cityscapes_AP_car"] == pytest.approx((2 * 11 / 12 + 8 / 2) / 10)
     assert read(root, "classes")["cityscapes_AP_train"] == 0
     assert "cityscapes_AP_caravan" not in read(root, "classes")
+
+
+def test_coco_scores(root):
+    main("base", root)
+    # Cars: 2 of 2 up to 0.60, the alarm ties with the second hit and comes after it in the file: AP 1.
+    # Persons: 1 of 2, so 51 of the 101 recalls.
+    assert read(root, "test")["coco_AP50"] == pytest.approx((1 + 51 / 101) / 2)
+    # From 0.65 on cars are 1 of 2 with two alarms behind: 51 of 101 as well.
+    assert read(root, "classes")["coco_AP_car"] == pytest.approx((3 + 7 * 51 / 101) / 10)
+    assert read(root, "classes")["coco_AP_trailer"] == 0
 
 
 def test_mistakes(root):

@@ -53,9 +53,7 @@ def test_runs_as_a_script_and_writes_the_same_bytes(root, tmp_path):
     write_params(tmp_path)
     repository = Path(__file__).parents[2]
     command = [sys.executable, "-W", "error", str(repository / "stages/synthesize.py"), "town"]
-    subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(repository)}, check=True, capture_output=True
-    )
+    subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(repository)}, check=True, capture_output=True)
     files = sorted(path.relative_to(root) for path in (root / "data").rglob("*") if path.is_file())
     assert len(files) == 10
     assert all((tmp_path / file).read_bytes() == (root / file).read_bytes() for file in files)
@@ -74,9 +72,7 @@ def test_refuses_a_city_without_frames(tmp_path):
 
 
 def test_refuses_an_unknown_section(root):
-    with pytest.raises(
-        ValueError, match=r"`synthesize\.village` must be a section of params\.yaml; got None"
-    ):
+    with pytest.raises(ValueError, match=r"`synthesize\.village` must be a section of params\.yaml; got None"):
         main("village", root)
 
 

@@ -19,9 +19,7 @@ def cast_shadow(canvas: Canvas, stretch: Range, placement: Placement) -> None:
     ends = to_canvas(placement.to_image(np.array([(stretch[0], SHADOW_DEPTH), (stretch[1], -SHADOW_DEPTH)])))
     centre, radii = ends.mean(axis=0), np.abs(ends[1] - ends[0]) / 2 * (SHADOW_OVERHANG, 1.0)
     limit = canvas.shape[1::-1]
-    (left, top), (right, bottom) = (
-        np.clip(np.rint(centre + s * radii), 0, limit).astype(int) for s in (-1, 1)
-    )
+    (left, top), (right, bottom) = (np.clip(np.rint(centre + s * radii), 0, limit).astype(int) for s in (-1, 1))
     y, x = np.ogrid[top:bottom, left:right]
     distance = ((x - centre[0]) / radii[0]) ** 2 + ((y - centre[1]) / radii[1]) ** 2
     gain = 1 - DARKNESS * np.clip(1.3 * (1 - distance), 0, 1)

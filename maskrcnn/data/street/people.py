@@ -39,10 +39,7 @@ def person(rng: np.random.Generator, world: World) -> tuple[Figure, ...]:
     arms = [bar((side * 0.05, shoulder - 0.05), (side * swing, hip - 0.08), 0.14, 0.1) for side in (-1, 1)]
     parts = [
         patch(shade(top, 0.75), arms[0]),
-        *(
-            patch(trousers, bar((side * 0.08, hip + 0.05), (side * stride, 0.06), 0.2, 0.13))
-            for side in (-1, 1)
-        ),
+        *(patch(trousers, bar((side * 0.08, hip + 0.05), (side * stride, 0.06), 0.2, 0.13)) for side in (-1, 1)),
         *(patch(LEATHER, box(side * stride - 0.09, 0.0, side * stride + 0.17, 0.1)) for side in (-1, 1)),
         patch(top, rounded(torso, 0.12)),
         patch(shade(top, 0.85), arms[1]),
@@ -64,10 +61,7 @@ def bicycle(rng: np.random.Generator, world: World) -> tuple[Figure, ...]:
     )
     tubes = [(rear, crank), (crank, saddle), (rear, saddle), (crank, head), (saddle, head), (head, front)]
     parts = [
-        *(
-            patch(TYRE, ellipse(x, radius, radius), ellipse(x, radius, radius - 0.075))
-            for x, _ in (rear, front)
-        ),
+        *(patch(TYRE, ellipse(x, radius, radius), ellipse(x, radius, radius - 0.075)) for x, _ in (rear, front)),
         *(patch(paint, bar(start, end, 0.075)) for start, end in tubes),
         patch(LEATHER, bar((-0.36, 0.93), (-0.08, 0.95), 0.1)),
         patch(IRON, bar((0.37, 0.9), (0.4, 1.06), 0.06)),
@@ -130,9 +124,7 @@ def _outfit(rng: np.random.Generator, world: World) -> tuple[Colour, Colour, Col
     return world.pick(rng, world.clothes), world.pick(rng, world.clothes), world.pick(rng, world.skin)
 
 
-def _head(
-    rng: np.random.Generator, world: World, centre: Point, skin: Colour, hat_share: float
-) -> list[Part]:
+def _head(rng: np.random.Generator, world: World, centre: Point, skin: Colour, hat_share: float) -> list[Part]:
     """Draws a face below hair or, in `hat_share` of the cases, below something coloured."""
     cover = world.pick(rng, world.clothes if rng.random() < hat_share else world.hair)
     angles = np.linspace(-0.15 * np.pi, 1.15 * np.pi, 12)

@@ -53,9 +53,7 @@ class Camera:
         """Returns the row of the ground where a metre has `scale` units."""
         return self.horizon + scale * self.unit * self.height
 
-    def stand(
-        self, figures: tuple[Figure, ...], x: float, scale: float, squeeze: float, shadow: Range
-    ) -> Sprite:
+    def stand(self, figures: tuple[Figure, ...], x: float, scale: float, squeeze: float, shadow: Range) -> Sprite:
         """Stands figures on the ground where a metre has `scale` units.
 
         Args:

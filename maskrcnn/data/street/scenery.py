@@ -38,8 +38,7 @@ def poles(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite
     """Draws poles that stand among the traffic, some with a sign."""
     count = rng.integers(*world.poles, endpoint=True)
     return [
-        camera.stand(_pole(rng, world), rng.random(), rng.uniform(*POLE_SCALES), 1.0, (-0.2, 0.2))
-        for _ in range(count)
+        camera.stand(_pole(rng, world), rng.random(), rng.uniform(*POLE_SCALES), 1.0, (-0.2, 0.2)) for _ in range(count)
     ]
 
 
@@ -62,9 +61,7 @@ def _sky(rng: np.random.Generator, world: World, camera: Camera) -> Figure:
         for gain, top, bottom in zip(np.linspace(0.9, 1.1, 12), edges[:-1], edges[1:], strict=True)
     ]
     clouds = [
-        patch(
-            shade(colour, rng.uniform(1.05, 1.2)), ellipse(x, y, *rng.uniform((20, 3), (70, 9)) * camera.unit)
-        )
+        patch(shade(colour, rng.uniform(1.05, 1.2)), ellipse(x, y, *rng.uniform((20, 3), (70, 9)) * camera.unit))
         for x, y in rng.uniform((0, 0), (width, 0.8 * camera.horizon), (rng.integers(0, 6), 2))
     ]
     return Figure("sky", (*strips, *clouds))
@@ -122,9 +119,7 @@ def _row_of_houses(rng: np.random.Generator, world: World, camera: Camera) -> li
     for x in (np.arange(count) + rng.uniform(0.2, 0.8, count)) / max(count, 1):
         scale = np.interp(abs(2 * x - 1) ** 1.5, (0, 1), HOUSE_SCALES) + rng.random()
         breadth = 1.15 * camera.image_shape[1] / camera.unit / count / scale
-        sprites.append(
-            camera.stand((_house(rng, world, breadth),), x, scale, 1.0, (-breadth / 2, breadth / 2))
-        )
+        sprites.append(camera.stand((_house(rng, world, breadth),), x, scale, 1.0, (-breadth / 2, breadth / 2)))
     return sorted(sprites, key=lambda sprite: sprite.placement.y)
 
 
@@ -147,9 +142,7 @@ def _house(rng: np.random.Generator, world: World, breadth: float) -> Figure:
 def _trees(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite]:
     """Stands trees along the road, the far ones first."""
     scales = np.sort(rng.uniform(*TREE_SCALES, rng.integers(*world.trees, endpoint=True)))
-    return [
-        camera.stand((_tree(rng, world),), rng.random(), float(scale), 1.0, (-1.4, 1.4)) for scale in scales
-    ]
+    return [camera.stand((_tree(rng, world),), rng.random(), float(scale), 1.0, (-1.4, 1.4)) for scale in scales]
 
 
 def _tree(rng: np.random.Generator, world: World) -> Figure:
@@ -177,9 +170,7 @@ def _crowds(rng: np.random.Generator, world: World, camera: Camera) -> list[Spri
     for draw, label, spacing, scale in ((car, "cargroup", 1.4, 10.5), (person, "persongroup", 0.34, 14.0)):
         if rng.random() < CROWD_SHARE:
             members = [draw(rng, world)[0] for _ in range(rng.integers(4, 7))]
-            parts: list[Part] = [
-                part.moved(i * spacing) for i, member in enumerate(members) for part in member.parts
-            ]
+            parts: list[Part] = [part.moved(i * spacing) for i, member in enumerate(members) for part in member.parts]
             crowd = Figure(label, tuple(parts))
             sprites.append(camera.stand((crowd,), rng.random(), scale, 1.0, crowd.breadth))
     return sprites

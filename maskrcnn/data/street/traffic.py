@@ -57,9 +57,7 @@ class Standing:
     instances: tuple[Silhouette, ...]
 
 
-def traffic(
-    rng: np.random.Generator, world: World, camera: Camera, canvas_shape: tuple[int, ...]
-) -> list[Sprite]:
+def traffic(rng: np.random.Generator, world: World, camera: Camera, canvas_shape: tuple[int, ...]) -> list[Sprite]:
     """Fills a street so that of every instance at least `LEAST_VISIBLE` is seen.
 
     Returns:

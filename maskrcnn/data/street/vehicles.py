@@ -212,9 +212,7 @@ def _cargo(rng: np.random.Generator, world: World, rear: float, front: float, he
     return [patch(EARTH, load), patch(paint, box(rear, 0.8, front, 1.6))]
 
 
-def _panes(
-    glass: Colour, left: float, right: float, bottom: float, top: float, count: int, gap: float
-) -> list[Part]:
+def _panes(glass: Colour, left: float, right: float, bottom: float, top: float, count: int, gap: float) -> list[Part]:
     """Draws a row of equal windows from the left to the right."""
     pitch = (right - left + gap) / count
     starts = left + pitch * np.arange(count)

@@ -61,9 +61,7 @@ def test_haze_mixes_the_colour_of_the_air():
 def test_a_traced_box_fills_the_same_pixels():
     filled = fill(trace(figure_of(box(10.0, 30.0, 20.0, 50.0))))
     rows, columns = np.where(filled)
-    assert (
-        abs(rows.min() - 30) + abs(rows.max() - 49) + abs(columns.min() - 10) + abs(columns.max() - 19) <= 2
-    )
+    assert abs(rows.min() - 30) + abs(rows.max() - 49) + abs(columns.min() - 10) + abs(columns.max() - 19) <= 2
 
 
 def test_a_figure_beyond_the_border_is_cut_a_little_outside():

@@ -8,15 +8,11 @@ POST = Figure("pole", (patch((0.0, 0.0, 0.0), box(-0.5, 0.0, 0.5, 2.0)),))
 
 def test_up_in_metres_is_up_in_the_image():
     # origin at (100, 50), 10 pixels a metre: 2 m to the right and 3 m up is 20 right and 30 rows higher
-    np.testing.assert_allclose(
-        Placement(100.0, 50.0, 10.0, 10.0).to_image(np.array([[2.0, 3.0]])), [[120.0, 20.0]]
-    )
+    np.testing.assert_allclose(Placement(100.0, 50.0, 10.0, 10.0).to_image(np.array([[2.0, 3.0]])), [[120.0, 20.0]])
 
 
 def test_a_negative_scale_mirrors():
-    np.testing.assert_allclose(
-        Placement(100.0, 50.0, -10.0, 10.0).to_image(np.array([[2.0, 0.0]])), [[80.0, 50.0]]
-    )
+    np.testing.assert_allclose(Placement(100.0, 50.0, -10.0, 10.0).to_image(np.array([[2.0, 0.0]])), [[80.0, 50.0]])
 
 
 def test_flat_keeps_pixels():

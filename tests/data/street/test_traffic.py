@@ -62,9 +62,7 @@ def test_enough_is_seen_of_every_instance():
 
 def test_the_nearest_comes_last():
     for seed in range(10):
-        rows = [
-            sprite.placement.y for sprite in traffic(np.random.default_rng(seed), CITY, CAMERA, CANVAS_SHAPE)
-        ]
+        rows = [sprite.placement.y for sprite in traffic(np.random.default_rng(seed), CITY, CAMERA, CANVAS_SHAPE)]
         stood = [row for row in rows if row > 0]  # the bonnet lies flat
         assert stood == sorted(stood)
         assert rows[: len(stood)] == stood

@@ -24,9 +24,7 @@ def test_picked_colours_scatter_around_the_palette(name):
 
 
 def test_picked_colours_are_bytes():
-    colours = np.array(
-        [WORLDS["countryside"].pick(np.random.default_rng(0), ((0, 128, 255),)) for _ in range(50)]
-    )
+    colours = np.array([WORLDS["countryside"].pick(np.random.default_rng(0), ((0, 128, 255),)) for _ in range(50)])
     assert colours.min() >= 0
     assert colours.max() <= 255
 

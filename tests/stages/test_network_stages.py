@@ -1,0 +1,96 @@
+"""Pretrain, train, predict and draw, one after the other, on a city of a few frames and a tiny network."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+from ruamel.yaml import YAML
+
+from maskrcnn.config import read_params
+from maskrcnn.data.records import read_records
+from maskrcnn.evaluation.predictions import read_predictions
+from stages import draw, predict, preprocess, pretrain, synthesize, train
+
+ROOT = Path(__file__).parents[2]
+TINY = {"backbone_width": 8, "fpn_channels": 16, "rpn_channels": 16, "box_channels": 32, "mask_channels": 8}
+SHORT = {"batch_size": 2, "epochs": 2, "steps": 2, "validation_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all stages up to the pictures of the detections have run."""
+    root = tmp_path_factory.mktemp("project")
+    write_params(root)
+    synthesize.main("city", root)
+    for split in ("training", "validation", "test"):
+        preprocess.main(split, root)
+    pretrain.main(root)
+    train.main("base", root)
+    predict.main("base", root)
+    draw.main("base", root)
+    return root
+
+
+def write_params(root: Path) -> None:
+    """Writes the demo's hyperparameters, made tiny."""
+    params = read_params(ROOT / "params.yaml")
+    params["synthesize"]["city"] |= {"train": {"aachen": 4}, "val": {"lindau": 2, "munster": 3}}
+    for split, city in (("training", "aachen"), ("validation", "lindau"), ("test", "munster")):
+        params["splits"][split]["cities"] = [city]
+    params["model"] |= TINY
+    params["pretrain"]["data"] |= {"frames": 8, "validation_frames": 8}
+    params["pretrain"]["schedule"] |= SHORT
+    params["train"] |= SHORT
+    params["predict"] |= {"min_confidence": 0.0, "batch_size": 2, "num_detections": 5}
+    params["draw"] |= {"images": 2, "min_score": 0.0}
+    YAML().dump(params, root / "params.yaml")
+
+
+def test_every_epoch_has_its_losses(root: Path) -> None:
+    for name in ("pretrained", "base"):
+        with (root / f"plots/history/{name}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["epoch"] for row in rows] == ["1", "2"]
+        best = json.loads((root / f"metrics/train/{name}.json").read_text())
+        losses = [float(row["val_loss"]) for row in rows]
+        assert best["epochs"] == 2
+        assert best["val_loss"] == pytest.approx(min(losses))
+        assert best["best_epoch"] == 1 + losses.index(min(losses))
+
+
+def test_start_weights_are_half_the_size_of_a_model(root: Path) -> None:
+    # kernels, nearly all of the file, have 16 bits instead of 32
+    start, model = (root / f"models/{name}.h5" for name in ("pretrained", "base"))
+    assert start.stat().st_size < 0.7 * model.stat().st_size
+
+
+def test_nothing_unfinished_is_left(root: Path) -> None:
+    assert not list((root / "checkpoints").iterdir())
+    assert not [path for path in root.rglob("*") if path.name.startswith(".")]
+
+
+def test_the_last_batch_is_not_padded_with_images(root: Path) -> None:
+    records = read_records(root / "data/processed/test.npz")
+    found = read_predictions(root / "predictions/base.json", len(records), records.image_shape, 11)
+    assert len(found) == 3
+    assert all(len(image) <= 5 for image in found)
+
+
+def test_pictures_are_drawn_of_the_first_and_the_last_image(root: Path) -> None:
+    names = ["munster_000000_000019", "munster_000002_000019"]
+    paths = sorted((root / "pictures/detections/base").iterdir())
+    assert [path.stem for path in paths] == names
+    assert all(cv2.imread(str(path)).std() > 10 for path in paths)
+
+
+def test_the_start_weights_must_be_there(root: Path) -> None:
+    params = read_params(root / "params.yaml")
+    params["variants"]["lost"] = {"start": "models/lost.h5", "layers": "heads"}
+    YAML().dump(params, root / "params.yaml")
+    with pytest.raises(FileNotFoundError, match=r"lost\.h5` must exist"):
+        train.main("lost", root)
+    assert not (root / "models/lost.h5").exists()
+    with pytest.raises(ValueError, match=r"`variants\.none` must be a section of params\.yaml"):
+        train.main("none", root)
