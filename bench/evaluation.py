@@ -1,6 +1,6 @@
 """Times the three protocols beside the official Cityscapes evaluator and Matterport's range of APs.
 
-    python bench/evaluation.py      needs the environment of `make oracle`, or ORACLE_PYTHON
+    python bench/evaluation.py      needs the environment of `make .venv-oracle`, or ORACLE_PYTHON
 
 Images of 1024 x 2048 with 50 truths and 60 predictions. Prints JSON. Times are processor time on one
 core; memory is the peak of a process that runs the whole stage on 500 images. The exit status tells
