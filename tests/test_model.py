@@ -1,19 +1,20 @@
 """The network as a whole."""
 
-from functools import cache
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from maskrcnn.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.model import build_mask_rcnn
 from maskrcnn.ops.detections import Detections
 from maskrcnn.weights import table
 from tests.backends import run
-from tests.tiny import CLASS_COUNT, build_network, draw_scene
+from tests.tiny import CLASS_COUNT, draw_scene, network, reset
 
-network = cache(build_network)
+
+@pytest.fixture(autouse=True, scope="module")
+def untrained() -> None:
+    reset()
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_no_anchor_is_a_weight():
 
 def test_every_detection_is_outlined_by_its_own_class():
     # A mask head that says the bias of each class everywhere
-    model: MaskRCNN = build_network()
+    model = network()
     model.mask_head.logits.kernel.assign(np.zeros(model.mask_head.logits.kernel.shape))
     model.mask_head.logits.bias.assign([9, -1, 0, 2])
     found = Detections(
@@ -99,6 +100,7 @@ def test_every_detection_is_outlined_by_its_own_class():
     masks = run(lambda pyramid: model.outline(pyramid, found), pyramid)
     expected = 1 / (1 + np.exp([-2, 1, 0]))
     np.testing.assert_allclose(masks, np.broadcast_to(expected[None, :, None, None], (1, 3, 28, 28)), rtol=1e-5)
+    reset()
 
 
 def test_proposals_are_limited_in_number_and_to_the_image():

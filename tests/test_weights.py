@@ -10,10 +10,10 @@ import pytest
 
 from maskrcnn.model import MaskRCNN
 from maskrcnn.weights import read_weights, table, write_weights
-from tests.tiny import build_network
+from tests.parity.recorded_weights import read_tensor_list
+from tests.tiny import network
 
-DATA = Path(__file__).parent / "parity" / "data"
-network = cache(build_network)
+COCO_LIST = Path(__file__).parent / "parity" / "data" / "h5_names_resnet101_81.txt"
 
 
 @pytest.fixture
@@ -234,30 +234,18 @@ def test_nothing_is_written_when_writing_fails(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def listed(name: str) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of all tensors of a published file."""
-    rows = (line.split("\t") for line in (DATA / name).read_text().splitlines()[1:])
-    return {
-        f"{group}/{tensor}": tuple(int(side) for side in shape.strip("()").split(",") if side.strip())
-        for group, tensor, shape in rows
-    }
-
-
 @cache
-def published(backbone: str) -> MaskRCNN:
-    """The networks of the lists: ResNet50 for Cityscapes' ten classes, ResNet101 for COCO's eighty."""
-    class_count = {"resnet50": 11, "resnet101": 81}[backbone]
-    model = MaskRCNN(backbone=backbone, image_shape=(64, 64), class_count=class_count)
+def published() -> MaskRCNN:
+    """A ResNet101 for COCO's eighty classes, such as the published weights fill."""
+    model = MaskRCNN(backbone="resnet101", image_shape=(64, 64), class_count=81)
     model(np.zeros((1, 64, 64, 3), np.uint8))
     return model
 
 
-@pytest.mark.parametrize(("backbone", "count"), [("resnet50", 384), ("resnet101", 690)])
-def test_the_table_is_that_of_the_published_files(backbone: str, count: int):
-    ours = {entry.path: entry.their_shape for entry in table(published(backbone))}
-    theirs = listed("h5_names_resnet50.txt" if backbone == "resnet50" else "h5_names_resnet101_81.txt")
-    assert ours == theirs
-    assert len(ours) == count
+def test_the_table_is_that_of_the_published_file():
+    ours = {entry.path: entry.their_shape for entry in table(published())}
+    assert ours == read_tensor_list(COCO_LIST)
+    assert len(ours) == 690
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +253,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file like the published COCO weights, each tensor filled with a number of its own."""
     path = tmp_path_factory.mktemp("coco") / "coco.h5"
     with h5py.File(path, "w") as file:
-        for number, (name, shape) in enumerate(listed("h5_names_resnet101_81.txt").items()):
+        for number, (name, shape) in enumerate(read_tensor_list(COCO_LIST).items()):
             file.create_dataset(name, shape, np.float32, fillvalue=number)
     return path
 
@@ -273,27 +261,18 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("has_biases", [True, False])
 def test_coco_weights_load_completely(coco: Path, tmp_path: Path, has_biases: bool):
     path = shutil.copy(coco, tmp_path / "coco.h5")
-    names = list(listed("h5_names_resnet101_81.txt"))
+    names = list(read_tensor_list(COCO_LIST))
     biases = [name for name in names if name.startswith(("conv1", "res")) and name.endswith("bias:0")]
     assert len(biases) == 104
     if not has_biases:
         with h5py.File(path, "a") as file:
             for name in biases:
                 del file[name]
-    report = read_weights(published("resnet101"), path)
+    report = read_weights(published(), path)
     assert len(report.loaded) == (690 if has_biases else 586)
     assert sorted(report.zeroed) == ([] if has_biases else sorted(biases))
     assert not (report.skipped or report.unused)
-    for entry in table(published("resnet101")):
+    for entry in table(published()):
         expected = 0 if entry.path in report.zeroed else names.index(entry.path)
         assert np.ptp(value := np.asarray(entry.variable)) == 0
         assert value.flat[0] == expected, entry.path
-
-
-def test_coco_weights_fill_a_shallower_network_of_other_classes(coco: Path):
-    report = read_weights(published("resnet50"), coco)
-    names = set(listed("h5_names_resnet101_81.txt"))
-    assert len(report.loaded) == 384 - 6
-    assert {name.split("/")[1] for name in report.skipped} == {"mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"}
-    assert set(report.unused) == names - set(listed("h5_names_resnet50.txt"))
-    assert all(name.startswith(("res4", "bn4")) for name in report.unused)

@@ -1,12 +1,18 @@
 """A network and scenes that are small enough for a test."""
 
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
 import cv2
+import keras
 import numpy as np
 
 from maskrcnn.data.batches import pad_truth
 from maskrcnn.data.mini_masks import crop_masks, extract_boxes
 from maskrcnn.data.records import Record
 from maskrcnn.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.training import set_learning_layers
 
 SHAPE = (64, 64)
 CLASS_COUNT = 4
@@ -14,24 +20,49 @@ MINI_MASK_SHAPE = (56, 56)
 COLORS = np.array([[90, 110, 100], [220, 30, 30], [30, 220, 30], [40, 40, 230]], np.uint8)
 
 
-def build_network(**changes) -> MaskRCNN:
-    arguments = {
-        "backbone": "resnet14",
-        "image_shape": SHAPE,
-        "class_count": CLASS_COUNT,
-        "backbone_width": 8,
-        "fpn_channels": 16,
-        "rpn_channels": 16,
-        "box_channels": 32,
-        "mask_channels": 8,
-        "anchor_scales": (8, 16, 32, 48, 64),
-        "canonical_roi_size": 24,
-        "num_candidates": 400,
-        "num_proposals": 40,
-        "num_detections": 8,
-        "min_confidence": 0.05,
-    }
-    return build_mask_rcnn(**arguments | changes)
+@cache
+def network() -> MaskRCNN:
+    """Returns the one network of all tests, whose proposals are nearly its anchors; see `reset`."""
+    keras.utils.set_random_seed(2021)
+    model = build_mask_rcnn(
+        backbone="resnet14",
+        image_shape=SHAPE,
+        class_count=CLASS_COUNT,
+        backbone_width=8,
+        fpn_channels=16,
+        rpn_channels=16,
+        box_channels=32,
+        mask_channels=8,
+        anchor_scales=(8, 16, 32, 48, 64),
+        canonical_roi_size=24,
+        num_candidates=400,
+        num_proposals=40,
+        num_detections=8,
+        min_confidence=0.05,
+    )
+    model.rpn_head.deltas.kernel.assign(0.01 * model.rpn_head.deltas.kernel)
+    return model
+
+
+@cache
+def start() -> list[np.ndarray]:
+    """Returns the values of the network's variables before anything was learned."""
+    return read(network().variables)
+
+
+def reset() -> None:
+    """Gives the network the values that it was made with and lets all of it learn."""
+    set_learning_layers(network(), "all")
+    write(network().variables, start())
+
+
+def read(variables: Iterable[Any]) -> list[np.ndarray]:
+    return [np.array(np.asarray(variable)) for variable in variables]
+
+
+def write(variables: Iterable[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def draw_scene(seed: int) -> tuple[np.ndarray, Record]:

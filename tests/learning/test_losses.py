@@ -13,9 +13,9 @@ LOG2 = math.log(2)
 
 
 def test_smooth_l1_is_a_parabola_up_to_one_and_a_line_beyond():
-    # 0.5 * 0.5**2, 0.5 * 1, 3 - 0.5
-    values = run(losses.smooth_l1, np.float32([0, 0.5, -1, 4]), np.float32([0, 0, 0, 1]))
-    np.testing.assert_allclose(values, [0, 0.125, 0.5, 2.5], rtol=1e-6)
+    # 0.5 * 0.5**2, 0.5 * 1, 1.5 - 0.5, 3 - 0.5
+    values = run(losses.smooth_l1, np.float32([0, 0.5, -1, 1.5, 4]), np.float32([0, 0, 0, 0, 1]))
+    np.testing.assert_allclose(values, [0, 0.125, 0.5, 1, 2.5], rtol=1e-6)
 
 
 def test_the_rpn_class_loss_is_the_mean_over_what_is_filled():

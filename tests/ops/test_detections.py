@@ -29,7 +29,10 @@ def test_every_region_gets_its_best_class_in_the_order_of_scores():
 
 
 def test_background_is_never_an_object():
-    assert select([HERE, THERE], [[0.9, 0.1, 0], [0.5, 0.2, 0.3]], min_confidence=0)[1] == [0, 0, 0]
+    boxes, class_ids, scores = select([HERE, THERE], [[0.9, 0.1, 0], [0.5, 0.2, 0.3]], min_confidence=0)
+    assert class_ids == [0, 0, 0]
+    assert not boxes.any()
+    assert not scores.any()
 
 
 def test_the_smallest_confidence_is_enough():

@@ -1,10 +1,11 @@
-"""The weights that the recording was made with, drawn anew from their names.
+"""The tensors of files in Matterport's layout, and the weights that the recording was made with.
 
-Kernels take two values, of the variance that He's initialisation has; the last layers of the heads were
-rescaled for the recording and are not drawn here.
+The recorded weights are drawn anew from their names: kernels take two values, of the variance that He's
+initialisation has. The last layers of the heads were rescaled for the recording and cannot be drawn here.
 """
 
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -25,3 +26,12 @@ def draw_tensor(layer: str, tensor: str, shape: tuple[int, ...]) -> np.ndarray:
         return (2 * dice.randint(0, 2, shape) - 1) * np.sqrt(2 / np.prod(shape[:-1]))
     is_last = tensor == "gamma" and layer.endswith("branch2c")
     return dice.uniform(*(LAST_GAMMA if is_last else RANGES[tensor]), shape)
+
+
+def read_tensor_list(path: Path) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of all tensors of a file by their paths in it."""
+    rows = (line.split("\t") for line in path.read_text().splitlines()[1:])
+    return {
+        f"{group}/{tensor}": tuple(int(side) for side in shape.strip("()").split(",") if side.strip())
+        for group, tensor, shape in rows
+    }

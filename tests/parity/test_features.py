@@ -4,7 +4,8 @@
 (z-mahmud22/Mask-RCNN_TF2.14.0 @ fec97db, MIT). Of every map it holds some pixels and channels.
 """
 
-from itertools import takewhile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,9 @@ import numpy as np
 import pytest
 
 from maskrcnn.model import CHANNEL_MEANS, MaskRCNN
-from maskrcnn.weights import table
+from maskrcnn.weights import Entry, table
 from tests.backends import run
-from tests.parity.recorded_weights import draw_tensor
+from tests.parity.recorded_weights import draw_tensor, read_tensor_list
 
 DATA = Path(__file__).parent / "data"
 # Every how many pixels and channels of a map are kept.
@@ -24,21 +25,45 @@ STEPS = {
     "P2": (8, 8), "P3": (4, 8), "P4": (2, 8), "P5": (1, 8), "P6": (1, 8),
 }  # fmt: skip
 
+TENSORS = read_tensor_list(DATA / "h5_names_resnet50.txt")
+BUILT = {path: shape for path, shape in TENSORS.items() if not path.startswith("mrcnn")}
+
 
 @pytest.fixture(scope="module")
-def maps() -> dict[str, np.ndarray]:
-    """All maps that a ResNet50 makes of the recorded image."""
-    image = cv2.imread(str(DATA / "street.png"), cv2.IMREAD_COLOR_RGB)
+def image() -> np.ndarray:
+    return cv2.imread(str(DATA / "street.png"), cv2.IMREAD_COLOR_RGB)
+
+
+@pytest.fixture(scope="module")
+def model(image: np.ndarray) -> MaskRCNN:
+    """A ResNet50 for ten classes, the box and mask heads not built."""
     model = MaskRCNN(backbone="resnet50", image_shape=image.shape[:2], class_count=11)
     model.rpn_head(model.extract_features(keras.Input(image.shape)))
-    for entry in takewhile(lambda entry: entry.group != "rpn_model", table(model)):
-        entry.variable.assign(entry.to_ours(draw_tensor(entry.layer, entry.tensor, entry.their_shape)))
+    return model
+
+
+def entries(model: MaskRCNN) -> Iterator[Entry]:
+    """Yields the rows of the table for what is built."""
+    return islice(table(model), len(BUILT))
+
+
+@pytest.fixture(scope="module")
+def maps(image: np.ndarray, model: MaskRCNN) -> dict[str, np.ndarray]:
+    """All maps that the network makes of the recorded image."""
+    for entry in entries(model):
+        if entry.group != "rpn_model":
+            entry.variable.assign(entry.to_ours(draw_tensor(entry.layer, entry.tensor, entry.their_shape)))
 
     def extract(images):
         features = model.backbone(images - np.float32(CHANNEL_MEANS))
         return (*features, *model.fpn(features))
 
     return dict(zip(STEPS, run(extract, image[None].astype(np.float32)), strict=True))
+
+
+def test_tensors_have_the_names_and_shapes_of_the_recorded_file(model: MaskRCNN):
+    assert {entry.path: entry.their_shape for entry in entries(model)} == BUILT
+    assert len(BUILT) == 384 - 44
 
 
 @pytest.mark.parametrize("name", STEPS)
