@@ -225,7 +225,14 @@ def fit(
         keras.callbacks.EarlyStopping("val_loss", patience=schedule.patience, restore_best_weights=True),
     ]
     verbose = 1 if sys.stdout.isatty() else 2  # a bar for people, a line an epoch for log files
-    trainee.fit(training, validation_data=validation, epochs=schedule.epochs, callbacks=callbacks, verbose=verbose)
+    trainee.fit(
+        training,
+        validation_data=validation,
+        epochs=schedule.epochs,
+        shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
+        callbacks=callbacks,
+        verbose=verbose,
+    )
     checkpoint.unlink()
     return log.best()
 

@@ -134,6 +134,12 @@ def test_a_step_stays_finite_when_deltas_would_overflow(learner: Learner):
     assert_finite_step(learner, scene())
 
 
+def test_a_network_that_diverged_says_so_by_its_loss(learner: Learner):
+    for head in (network().rpn_head, network().box_head):
+        head.deltas.bias.assign(np.full(head.deltas.bias.shape, np.nan))
+    assert np.isnan(learner.step(scene())["loss"])
+
+
 def assert_finite_step(learner: Learner, batch: dict[str, np.ndarray]) -> None:
     assert all(np.isfinite(value) for value in learner.step(batch).values())
     assert all(np.isfinite(values).all() for values in read(network().variables))

@@ -46,7 +46,7 @@ def select_detections(
     scores = ops.max(probabilities, axis=-1)
     one_hot = ops.one_hot(class_ids, probabilities.shape[-1], dtype=deltas.dtype)
     boxes = decode_deltas(ops.sum(deltas * one_hot[..., None], axis=-2), rois)
-    boxes = clip_boxes(boxes, IMAGE_WINDOW)
+    boxes = clip_boxes(ops.nan_to_num(boxes), IMAGE_WINDOW)
     has_area = ops.all(rois[..., 2:] > rois[..., :2], axis=-1)
     kept = (class_ids > 0) & has_area & (scores >= min_confidence)
     ranked = ops.where(kept, scores, NEVER)

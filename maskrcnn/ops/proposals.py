@@ -29,7 +29,8 @@ def select_proposals(
     scores, deltas = ops.stop_gradient(scores), ops.stop_gradient(deltas)
     scores, best = ops.top_k(scores, min(num_candidates, anchors.shape[0]))
     boxes = decode_deltas(_take_anchors(deltas, best), ops.take(anchors, best, axis=0))
-    boxes = clip_boxes(boxes, IMAGE_WINDOW)
+    # A network that diverged should end in a loss that is NaN; TensorFlow's kernels would crash first.
+    boxes = clip_boxes(ops.nan_to_num(boxes), IMAGE_WINDOW)
     kept, valid = batched_nms(boxes, scores, num_proposals, PROPOSAL_NMS_IOU)
     return _take_anchors(boxes, kept) * ops.cast(valid, "float32")[..., None], valid
 

@@ -69,6 +69,11 @@ def test_padding_is_no_object():
     assert select([[0] * 4, THERE], [[0, 0, 1], [0.1, 0.8, 0.1]])[1] == [1, 0, 0]
 
 
+def test_deltas_that_are_no_numbers_yield_boxes_inside_the_image():
+    boxes, _, _ = select([THERE], [[0.1, 0.1, 0.8]], np.full((1, 1, 3, 4), np.nan, np.float32))
+    assert ((boxes >= 0) & (boxes <= 1)).all()
+
+
 def test_the_best_are_kept_when_there_are_too_many():
     rois = [[0.1 * i, 0.1 * i, 0.1 * i + 0.05, 0.1 * i + 0.05] for i in range(5)]
     probabilities = [[1 - p, p, 0] for p in (0.6, 0.9, 0.7, 0.55, 0.8)]

@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+import pytest
 
 from maskrcnn.ops.proposals import select_proposals
 from tests.backends import input_gradients, run
@@ -56,6 +57,12 @@ def test_a_delta_that_would_overflow_stays_finite():
     np.testing.assert_allclose(boxes[0, 0], [0, 0, 1, 1], atol=1e-6)
     assert np.isfinite(boxes).all()
     assert valid.any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_deltas_that_are_no_numbers_yield_boxes_inside_the_image(value: float):
+    boxes, _ = select([0.1, 0.2, 0.9, 0.3], np.full((1, 4, 4), value, np.float32))
+    assert ((boxes >= 0) & (boxes <= 1)).all()
 
 
 def test_images_of_a_batch_do_not_disturb_each_other():

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.records import Record, write_records
+from maskrcnn.data.records import write_records
 from stages.ceilings import main
+from tests.stages.scored import make_record
 
 SHAPE = (128, 256)
 
@@ -16,18 +17,7 @@ def root(tmp_path):
     instance_map = np.full(SHAPE, 7, np.uint16)
     instance_map[10:30, 20:80] = 26000
     cv2.circle(instance_map, (180, 64), 60, 24000, 1)
-    record = Record(
-        name="munster_000000_000019",
-        image_path="munster.png",
-        boxes=np.zeros((1, 4), np.int32),
-        class_ids=np.ones(1, np.int32),
-        is_crowd=np.zeros(1, bool),
-        areas=np.ones(1, np.int32),
-        mini_masks=np.zeros((1, 56, 56), bool),
-        instance_ids=np.ones(1, np.int32),
-        dropped=0,
-        instance_png=cv2.imencode(".png", instance_map)[1].reshape(-1),
-    )
+    record = make_record("munster_000000_000019", instance_map)
     write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56))
     return tmp_path
 

@@ -2,33 +2,17 @@ import csv
 import json
 from collections import Counter
 
-import cv2
 import numpy as np
 import pytest
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.data.records import Record, write_records
+from maskrcnn.data.records import write_records
 from maskrcnn.evaluation.predictions import encode_predictions, write_predictions
 from stages.evaluate import main
+from tests.stages.scored import make_record
 
 SHAPE = (64, 128)
 CAR, PERSON = CLASS_NAMES.index("car"), CLASS_NAMES.index("person")
-
-
-def record(name, instance_map):
-    """A record of which only name and map are read here."""
-    return Record(
-        name=name,
-        image_path=f"{name}.png",
-        boxes=np.zeros((1, 4), np.int32),
-        class_ids=np.ones(1, np.int32),
-        is_crowd=np.zeros(1, bool),
-        areas=np.ones(1, np.int32),
-        mini_masks=np.zeros((1, 56, 56), bool),
-        instance_ids=np.ones(1, np.int32),
-        dropped=0,
-        instance_png=cv2.imencode(".png", instance_map)[1].reshape(-1),
-    )
 
 
 def predict(masks, class_ids, scores):
@@ -45,7 +29,7 @@ def root(tmp_path):
     maps[0][10:20, 60:70] = 24001
     maps[1][30:50, 0:40] = 26000
     (tmp_path / "data" / "processed").mkdir(parents=True)
-    records = [record(f"munster_00000{index}_000019", image) for index, image in enumerate(maps)]
+    records = [make_record(f"munster_00000{index}_000019", image) for index, image in enumerate(maps)]
     write_records(tmp_path / "data" / "processed" / "test.npz", records, SHAPE, (56, 56))
     part = np.zeros(SHAPE, bool)
     part[30:50, 0:24] = True  # 480 of the 800 pixels of the second car: IoU 0.6

@@ -2,26 +2,16 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.data.records import Record, write_records
+from maskrcnn.data.records import write_records
 from maskrcnn.evaluation.predictions import encode_predictions, write_predictions
 from stages.submit import main
+from tests.stages.scored import make_record
 
 SHAPE = (64, 128)
 
 
 def test_official_classes_at_the_size_of_the_benchmark(tmp_path):
-    record = Record(
-        name="munster_000000_000019",
-        image_path="munster.png",
-        boxes=np.zeros((1, 4), np.int32),
-        class_ids=np.ones(1, np.int32),
-        is_crowd=np.zeros(1, bool),
-        areas=np.ones(1, np.int32),
-        mini_masks=np.zeros((1, 56, 56), bool),
-        instance_ids=np.ones(1, np.int32),
-        dropped=0,
-        instance_png=np.zeros(0, np.uint8),
-    )
+    record = make_record("munster_000000_000019", np.zeros(SHAPE, np.uint16))
     write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56))
     mask = np.zeros((2, *SHAPE), bool)
     mask[:, 2:4, 3:8] = True
