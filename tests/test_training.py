@@ -20,7 +20,7 @@ from tests.backends import weight_gradients
 from tests.tiny import make_batch, network, read, reset, start, write
 
 CAP = 128
-SAMPLING = Sampling(num_proposals=300, num_anchors=64, num_rois=24, positive_fraction=0.33)
+SAMPLING = Sampling(num_proposals=300, num_anchors=1000, num_rois=24, positive_fraction=0.33)  # anchors of every level
 
 
 @pytest.fixture(autouse=True)
