@@ -28,7 +28,7 @@ cityscapes: $(RUNTIME) .dvc/config.local  ## The same on the Cityscapes that lie
 	$(BIN)/dvc repro
 	$(BIN)/dvc metrics show
 
-pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (hours)
+pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (about twenty minutes)
 	$(BIN)/dvc unfreeze pretrain
 	$(BIN)/dvc repro pretrain; status=$$?; $(BIN)/dvc freeze pretrain && exit $$status
 
