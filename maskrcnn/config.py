@@ -1,7 +1,7 @@
 """The hyperparameters: one frozen dataclass a section of `params.yaml`, and its strict reader."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -75,11 +75,11 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a network learns.
+    """How long a network learns, and from how many images at a time.
 
     Args:
         steps: Batches in an epoch.
-        cosine: Whether the learning rate falls to zero along a cosine; it is constant otherwise.
+        cosine: Whether the learning rate falls to zero along a cosine, epoch by epoch; it is constant otherwise.
         patience: Epochs without a better validation loss before training ends.
     """
 
@@ -88,31 +88,156 @@ class Schedule:
     epochs: int
     steps: int
     validation_steps: int
+    cosine: bool = False
+    live_batch_norm: bool = False
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What the study tunes.
+
+    Args:
+        optimizer: `sgd` or `adam`.
+        momentum: SGD's momentum, Adam's beta_1.
+        weight_decay: In Matterport's unit: times the mean square of every kernel and bias.
+    """
+
     optimizer: str
     learning_rate: float
-    cosine: bool
     momentum: float
     weight_decay: float
-    live_batch_norm: bool
-    patience: int
+
+
+@dataclass(frozen=True)
+class Train:
+    """Where the final trainings get their hyperparameters from, and how long they last."""
+
+    hyperparameters: str
+    schedule: Schedule
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One trained model: the weights it starts from and the layers that learn."""
+    """One trained model.
+
+    Args:
+        start: The weights it starts from.
+        layers: The layers that learn, see `set_learning_layers`.
+        frozen: Parts among those that do not learn all the same: `fpn`, `rpn_head`.
+        loss_weights: Weights of losses that are not 1.
+        augment: Augmentations of the training images, in their order.
+    """
 
     start: str
     layers: str
+    frozen: list[str] = field(default_factory=list)
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    augment: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StartWeights:
+    """A released file and the network that it becomes complete start weights of.
+
+    Args:
+        path: The file.
+        backbone: The network's, which takes the place of the model's own.
+        seed: Draws what the file does not hold.
+        fresh: What the file need not hold: `fpn`, `rpn_head`, `box_head`, `mask_head`, or `blocks` of a deeper backbone.
+        class_map: Set of classes whose rows the heads take over where both sets have them: `coco`.
+        sha256: The file's own; None leaves it to the digest that was published with the file.
+    """
+
+    path: str
+    backbone: str
+    seed: int
+    fresh: list[str] = field(default_factory=list)
+    class_map: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Babysit:
+    """The training on a reduced split, validated on itself, that shows whether the network learns at all.
+
+    Args:
+        fall: Share by which the loss must fall.
+    """
+
+    start: str
+    layers: str
+    backbone: str
+    fall: float
+    hyperparameters: Hyperparameters
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One combination of the coarse comparison; `start` None means random weights."""
+
+    start: str | None
+    backbone: str
+    optimizer: str
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """The comparison of candidates, each at every learning rate.
+
+    Args:
+        comparisons: By the name of what is compared, the candidates that differ in it alone.
+    """
+
+    layers: str
+    learning_rates: list[float]
+    momentum: float
+    weight_decay: float
+    comparisons: dict[str, list[str]]
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Ranges, low and high, of one optimizer's search; a learning rate of None takes the coarse interval."""
+
+    learning_rate: tuple[float, ...] | None
+    weight_decay: tuple[float, ...]
+    momentum: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """The search for hyperparameters: Hyperband with its own `max_epochs` in the place of the schedule's epochs."""
+
+    start: str
+    layers: str
+    factor: int
+    iterations: int
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Select:
+    """What overrules the tuned hyperparameters; None leaves them."""
+
+    optimizer: str | None
+    learning_rate: float | None
+    momentum: float | None
+    weight_decay: float | None
 
 
 @dataclass(frozen=True)
 class Pretrain:
-    """The other synthetic world that the demo's start weights come from."""
+    """The other synthetic world that the demo's start weights come from, and how they learn."""
 
     world: str
     seed: int
     frames: int
     validation_frames: int
+    hyperparameters: Hyperparameters
+    schedule: Schedule
 
 
 @dataclass(frozen=True)
@@ -128,10 +253,35 @@ class Predict:
 
 @dataclass(frozen=True)
 class Draw:
-    """How many test images are drawn, and the score below which an object is left out."""
+    """What the pictures of the test images show.
+
+    Args:
+        images: Test images that are drawn, spread over the split.
+        min_score: Objects below it are left out.
+        proposals: Regions of interest drawn in an image, the best ones.
+        confusions: Pairs of classes drawn, those taken for each other most often.
+        crops: Objects drawn of each such pair.
+    """
 
     images: int
     min_score: float
+    proposals: int
+    confusions: int
+    crops: int
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The variant that stands on the left where two are drawn side by side."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The variant whose scores metrics/ap.json holds."""
+
+    variant: str
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -163,7 +313,11 @@ def read_section(kind: type[Section], values: Any, name: str) -> Section:
     if not isinstance(values, Mapping):
         raise ValueError(f"`{name}` must be a section of params.yaml; got {values!r}.")
     types = get_type_hints(kind)
-    required = {field.name for field in fields(kind) if field.default is MISSING}  # type: ignore[arg-type]
+    required = {
+        entry.name
+        for entry in fields(kind)  # type: ignore[arg-type]
+        if entry.default is MISSING and entry.default_factory is MISSING
+    }
     faults = [f"`{name}.{key}` is unknown" for key in values.keys() - types.keys()]
     faults += [f"`{name}.{key}` is missing" for key in required - values.keys()]
     converted = {}
@@ -180,6 +334,8 @@ def read_section(kind: type[Section], values: Any, name: str) -> Section:
 def _convert(kind: Any, value: Any, name: str) -> Any:
     """Returns the value as the annotated type: lists become tuples, whole numbers floats."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return read_section(kind, value, name)
     if origin is UnionType:
         return None if value is None else _convert(arguments[0], value, name)
     if origin is tuple and isinstance(value, list):

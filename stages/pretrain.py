@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import keras
 from rich.progress import track
 
 from maskrcnn.config import (
@@ -21,7 +22,6 @@ from maskrcnn.config import (
     Preprocess,
     Pretrain,
     Sampling,
-    Schedule,
     Shape,
     read_params,
     read_section,
@@ -33,7 +33,9 @@ from maskrcnn.data.splits import build_records
 from maskrcnn.data.synthetic import write_cities
 from maskrcnn.files import write_text
 from maskrcnn.model import build_mask_rcnn
-from maskrcnn.training import fit, fix_randomness
+from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.training.fit import fit
+from maskrcnn.training.learner import Learner, fix_randomness
 from maskrcnn.weights import write_weights
 
 CITIES = 8  # of each folder, so that all cores draw
@@ -50,28 +52,41 @@ def main(root: Path = Path()) -> None:
     preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
     model = read_section(Model, params.get("model"), "model")
     sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    section = params.get("pretrain", {})
-    settings = read_section(Pretrain, section.get("data"), "pretrain.data")
-    schedule = read_section(Schedule, section.get("schedule"), "pretrain.schedule")
+    settings = read_section(Pretrain, params.get("pretrain"), "pretrain")
+    schedule = settings.schedule
 
     fix_randomness(schedule.seed)
-    with tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder:
+    network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
+    name = fingerprint([data, preprocess, model, sampling, settings, keras.backend.backend()], [])
+    with (
+        open_checkpoints(root, "pretrain", name) as checkpoints,
+        tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder,
+    ):
         drawn = Path(folder)
-        training, validation = draw_world(drawn, data.image_shape, preprocess, settings)
+        records, validation_records = draw_world(drawn, data.image_shape, preprocess, settings)
         batches = partial(Batches, root=drawn, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap)
-        network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
-        best = fit(
+        training = batches(records, steps=schedule.steps, seed=schedule.seed)
+        learner = Learner(
             network,
-            batches(training, steps=schedule.steps, seed=schedule.seed),
-            batches(validation, steps=schedule.validation_steps),
+            training,
             layers="all",
+            optimizer=settings.hyperparameters.optimizer,
             sampling=sampling,
+            seed=schedule.seed,
+            live_batch_norm=schedule.live_batch_norm,
+        )
+        best = fit(
+            learner,
+            training,
+            batches(validation_records, steps=schedule.validation_steps),
+            hyperparameters=settings.hyperparameters,
             schedule=schedule,
             history=root / "plots/history/pretrained.csv",
-            checkpoint=root / "checkpoints/pretrained.h5",
+            checkpoints=checkpoints,
+            live=root / "live/pretrained",
         )
-    write_weights(network, root / "models/pretrained.h5", kernel_dtype="float16")
-    write_text(root / "metrics/train/pretrained.json", json.dumps(best, indent=2) + "\n")
+        write_weights(network, root / "models/pretrained.h5", kernel_dtype="float16")
+        write_text(root / "metrics/train/pretrained.json", json.dumps(best, indent=2) + "\n")
 
 
 def draw_world(folder: Path, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain) -> tuple[Records, Records]:

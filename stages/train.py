@@ -1,6 +1,7 @@
 """Trains one variant on the training split.
 
-Reads   data/processed/{training,validation}.npz, the images below data.root, variants.<variant>.start
+Reads   data/processed/{training,validation}.npz, the images below data.root, variants.<variant>.start,
+        train.hyperparameters
 Writes  models/<variant>.h5, plots/history/<variant>.csv, metrics/train/<variant>.json
 Params  data, preprocess, model, sampling, train, variants.<variant>
 """
@@ -11,18 +12,32 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from maskrcnn.config import Data, Model, Preprocess, Sampling, Schedule, Variant, read_params, read_section
+import keras
+
+from maskrcnn.config import (
+    Data,
+    Hyperparameters,
+    Model,
+    Preprocess,
+    Sampling,
+    Train,
+    Variant,
+    read_params,
+    read_section,
+)
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_records
 from maskrcnn.files import write_text
 from maskrcnn.model import build_mask_rcnn
-from maskrcnn.training import fit, fix_randomness
+from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.training.fit import fit
+from maskrcnn.training.learner import Learner, fix_randomness
 from maskrcnn.weights import read_weights, write_weights
 
 
 def main(variant: str, root: Path = Path()) -> None:
-    """Writes the weights of the variant's best epoch.
+    """Writes the weights of the variant's best epoch; a stopped training goes on where it was.
 
     Args:
         variant: A key of the section `variants`.
@@ -33,31 +48,47 @@ def main(variant: str, root: Path = Path()) -> None:
     preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
     model = read_section(Model, params.get("model"), "model")
     sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    schedule = read_section(Schedule, params.get("train"), "train")
+    train = read_section(Train, params.get("train"), "train")
     settings = read_section(Variant, params.get("variants", {}).get(variant), f"variants.{variant}")
+    tuned = read_params(root / train.hyperparameters)
+    hyperparameters = read_section(Hyperparameters, tuned, train.hyperparameters)
+    schedule = train.schedule
+
     fix_randomness(schedule.seed)
+    paths = [root / f"data/processed/{split}.npz" for split in ("training", "validation")]
     batches = partial(
-        Batches,
-        root=root / data.root,
-        batch_size=schedule.batch_size,
-        instance_cap=preprocess.instance_cap,
+        Batches, root=root / data.root, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap
     )
-    training = batches(read_records(root / "data/processed/training.npz"), steps=schedule.steps, seed=schedule.seed)
-    validation = batches(read_records(root / "data/processed/validation.npz"), steps=schedule.validation_steps)
+    training = batches(read_records(paths[0]), steps=schedule.steps, seed=schedule.seed, augment=settings.augment)
+    validation = batches(read_records(paths[1]), steps=schedule.validation_steps)
     network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
     read_weights(network, root / settings.start)
-    best = fit(
+    learner = Learner(
         network,
         training,
-        validation,
         layers=settings.layers,
+        optimizer=hyperparameters.optimizer,
         sampling=sampling,
-        schedule=schedule,
-        history=root / f"plots/history/{variant}.csv",
-        checkpoint=root / f"checkpoints/{variant}.h5",
+        seed=schedule.seed,
+        frozen=settings.frozen,
+        loss_weights=settings.loss_weights,
+        live_batch_norm=schedule.live_batch_norm,
     )
-    write_weights(network, root / f"models/{variant}.h5")
-    write_text(root / f"metrics/train/{variant}.json", json.dumps(best, indent=2) + "\n")
+    followed = [preprocess, model, sampling, train, settings, hyperparameters, keras.backend.backend()]
+    name = fingerprint(followed, [*paths, root / settings.start])
+    with open_checkpoints(root, f"train/{variant}", name) as checkpoints:
+        best = fit(
+            learner,
+            training,
+            validation,
+            hyperparameters=hyperparameters,
+            schedule=schedule,
+            history=root / f"plots/history/{variant}.csv",
+            checkpoints=checkpoints,
+            live=root / f"live/{variant}",
+        )
+        write_weights(network, root / f"models/{variant}.h5")
+        write_text(root / f"metrics/train/{variant}.json", json.dumps(best, indent=2) + "\n")
 
 
 if __name__ == "__main__":

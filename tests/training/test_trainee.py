@@ -7,15 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.config import Sampling
-from maskrcnn.training import (
-    LOSS_NAMES,
-    Trainee,
-    build_trainee,
-    decayed_size,
-    make_optimizer,
-    set_learning_layers,
-)
+from maskrcnn.config import Hyperparameters, Sampling
+from maskrcnn.training.optimizers import make_optimizer, set_hyperparameters
+from maskrcnn.training.trainee import LOSS_NAMES, Trainee, build_trainee, decayed_size, set_learning_layers
 from tests.backends import weight_gradients
 from tests.tiny import make_batch, network, read, reset, start, write
 
@@ -32,10 +26,11 @@ def seeded() -> None:
     reset()
 
 
-def compiled(batch: dict[str, np.ndarray], optimizer: keras.optimizers.Optimizer, **arguments) -> Trainee:
+def compiled(batch: dict[str, np.ndarray], name: str, rate: float, momentum: float, **arguments) -> Trainee:
     trainee = build_trainee(network(), [(batch,)], **vars(SAMPLING), **arguments)
-    trainee.compile(optimizer)
-    optimizer.build(trainee.trainable_variables)
+    trainee.compile(make_optimizer(name))
+    trainee.optimizer.build(trainee.trainable_variables)
+    set_hyperparameters(trainee.optimizer, Hyperparameters(name, rate, momentum, weight_decay=0.0))
     return trainee
 
 
@@ -54,7 +49,7 @@ class Learner:
     def __init__(self) -> None:
         self.loss_weights = {name: keras.Variable(1.0, trainable=False, name=name) for name in LOSS_NAMES}
         arguments = {"loss_weights": self.loss_weights, "live_batch_norm": True}
-        self.trainee = compiled(scene(), make_optimizer("adam", 3e-3, 0.9), **arguments)
+        self.trainee = compiled(scene(), "adam", 3e-3, 0.9, **arguments)
         self.variables = [*self.trainee.variables, *self.trainee.optimizer.variables]
         self.values = read(self.variables)
 
@@ -156,7 +151,7 @@ def step() -> dict:
     """One step of SGD at rate 1 for the group `5+`, batch norm frozen: what it said and what it changed."""
     reset()
     set_learning_layers(network(), "5+")
-    trainee = compiled(scene(), make_optimizer("sgd", 1.0, 0.0), weight_decay=0.5)
+    trainee = compiled(scene(), "sgd", 1.0, 0.0, weight_decay=0.5)
     size = float(decayed_size(network()))
     said = trainee.train_on_batch(scene(), return_dict=True)
     changes = [new - old for new, old in zip(read(network().variables), start(), strict=True)]
@@ -221,16 +216,23 @@ def test_an_unknown_group_is_refused():
         set_learning_layers(network(), "2+")
 
 
-def test_an_unknown_optimizer_is_refused():
-    with pytest.raises(ValueError, match="`optimizer` must be sgd or adam; got 'rmsprop'"):
-        make_optimizer("rmsprop", 0.1, 0.9)
+def test_frozen_parts_do_not_learn():
+    set_learning_layers(network(), "5+", frozen=["fpn", "rpn_head"])
+    parts = {variable.path.split("/")[1] for variable in network().trainable_variables}
+    assert parts == {"backbone", "box_head", "mask_head"}
+    set_learning_layers(network(), "all", frozen=["backbone"])
+    parts = {variable.path.split("/")[1] for variable in network().trainable_variables}
+    assert parts == {"fpn", "rpn_head", "box_head", "mask_head"}
 
 
-@pytest.mark.parametrize(("name", "momentum"), [("sgd", "momentum"), ("adam", "beta_1")])
-def test_momentum_is_what_the_optimizer_calls_it(name: str, momentum: str):
-    optimizer = make_optimizer(name, 0.125, 0.75)
-    assert getattr(optimizer, momentum) == 0.75
-    assert float(optimizer.learning_rate) == 0.125
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ValueError, match=r"`frozen` must name parts of backbone, fpn, .*; got rpn"):
+        set_learning_layers(network(), "heads", frozen=["rpn"])
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match=r"`loss_weights` must name losses of rpn_class_loss, .*; got rpn_loss"):
+        Trainee(network(), loss_weights={"rpn_loss": 0.0})
 
 
 def test_gradients_reach_every_weight(learner: Learner):
