@@ -1,1 +1,33 @@
-"""Mask R-CNN on Keras 3: its parts, its training and its evaluation on Cityscapes."""
+"""Mask R-CNN on Keras 3: its parts, its training and its evaluation on Cityscapes.
+
+The names below are the library's front door. They are imported when first asked for, so that reading
+files and scoring never load Keras.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_ROOMS = {
+    "ImageDetections": "inference",
+    "MaskRCNN": "model",
+    "build_mask_rcnn": "model",
+    "detect": "inference",
+    "detect_batch": "inference",
+    "export_onnx": "export",
+    "export_saved_model": "export",
+    "inspect": "inference",
+    "load_matterport": "weights",
+    "write_weights": "weights",
+}
+__all__ = list(_ROOMS)
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name from the module that it lives in."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(globals() | _ROOMS)

@@ -144,7 +144,7 @@ class StartWeights:
         path: The file.
         backbone: The network's, which takes the place of the model's own.
         seed: Draws what the file does not hold.
-        fresh: What the file need not hold: `fpn`, `rpn_head`, `box_head`, `mask_head`, or `blocks` of a deeper backbone.
+        fresh: What the file need not hold: `fpn`, `rpn_head`, `box_head`, `mask_head`, or `blocks`, the deeper ones.
         class_map: Set of classes whose rows the heads take over where both sets have them: `coco`.
         sha256: The file's own; None leaves it to the digest that was published with the file.
     """
@@ -175,9 +175,9 @@ class Babysit:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One combination of the coarse comparison; `start` None means random weights."""
+    """One combination of the coarse comparison; `start` is `pins/random_weights.txt` for random weights."""
 
-    start: str | None
+    start: str
     backbone: str
     optimizer: str
 
@@ -202,9 +202,9 @@ class Coarse:
 class SearchSpace:
     """Ranges, low and high, of one optimizer's search; a learning rate of None takes the coarse interval."""
 
-    learning_rate: tuple[float, ...] | None
-    weight_decay: tuple[float, ...]
-    momentum: tuple[float, ...]
+    learning_rate: tuple[float, float] | None
+    weight_decay: tuple[float, float]
+    momentum: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class Predict:
-    """What inference keeps: the keys are arguments of `maskrcnn.model.MaskRCNN`, but for the batch size."""
+    """What inference finds and keeps: settings of `maskrcnn.inference.detect_batch` and of the proposals."""
 
     batch_size: int
     num_proposals: int
@@ -334,7 +334,7 @@ def read_section(kind: type[Section], values: Any, name: str) -> Section:
 def _convert(kind: Any, value: Any, name: str) -> Any:
     """Returns the value as the annotated type: lists become tuples, whole numbers floats."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return read_section(kind, value, name)
     if origin is UnionType:
         return None if value is None else _convert(arguments[0], value, name)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from maskrcnn.config import read_params
 from maskrcnn.data.cityscapes import Frame
+from maskrcnn.weights.released import tell_source
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax")
@@ -122,13 +123,16 @@ def count_images(images: Path, folder: str, city: str, count: int) -> Finding:
 
 
 def find_start_weights(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
-    """Yields the weights that training starts from, less those that another variant's training makes."""
-    starts = {variant["start"] for variant in params["variants"].values()}
-    for start in sorted(starts - {f"models/{name}.h5" for name in params["variants"]}):
+    """Yields the files that trainings start from, less those that a stage makes."""
+    made = {f"models/{name}.h5" for name in params["variants"]}
+    made |= {f"models/start/{name}.h5" for name in params["weights"]}
+    users = (*params["weights"].values(), *params["variants"].values(), *params["candidates"].values())
+    starts = {user.get("path", user.get("start")) for user in users}
+    for start in sorted(starts - made - {None}):
         if (root / start).is_file():
             yield Finding(start, f"{(root / start).stat().st_size / 1e6:.1f} MB")
         else:
-            yield Finding(start, "none", f"`{start}` must exist; README.md tells where it comes from.")
+            yield Finding(start, "none", f"`{start}` must exist; {tell_source(Path(start).name)}")
 
 
 def find_devices() -> Iterator[Finding]:

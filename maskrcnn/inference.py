@@ -1,14 +1,18 @@
-"""From images to objects with boxes in pixels and masks at image size."""
+"""From images to objects with boxes in pixels and masks at image size, and everything on the way by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import keras
 import numpy as np
+from jaxtyping import Float, UInt8
+from keras import ops
 from numpy import ndarray
 
 from maskrcnn.data.mini_masks import paste_masks
-from maskrcnn.model import MaskRCNN
-from maskrcnn.notation import Masks
+from maskrcnn.model import BOX_CROP, MASK_CROP, MaskRCNN
+from maskrcnn.notation import Array, Boxes, Image, Masks
 
 
 @dataclass(frozen=True)
@@ -20,55 +24,188 @@ class ImageDetections:
         class_ids: (D,), from 1.
         scores: (D,), within [0, 1].
         masks: (D, H, W).
+        proposals_px: (P, 4) whole pixels, the regions that the objects were found among, the best first.
     """
 
     boxes_px: ndarray
     class_ids: ndarray
     scores: ndarray
     masks: Masks
+    proposals_px: ndarray
 
 
-def detect(network: MaskRCNN, images: ndarray) -> Iterator[ImageDetections]:
-    """Finds the objects of a batch of images.
+def detect(
+    network: MaskRCNN, image: Image, *, min_confidence: float = 0.7, nms_iou: float = 0.3, max_count: int = 100
+) -> ImageDetections:
+    """Finds the objects of one image; see `detect_batch`.
 
     Args:
-        network: A built network; its arguments say how many objects it keeps and how sure they are.
+        image: (H, W, 3) uint8 RGB of the network's size.
+    """
+    settings: dict[str, Any] = {"min_confidence": min_confidence, "nms_iou": nms_iou, "max_count": max_count}
+    return next(detect_batch(network, np.asarray(image)[None], **settings))
+
+
+def detect_batch(
+    network: MaskRCNN,
+    images: UInt8[ndarray, "B H W 3"],
+    *,
+    min_confidence: float = 0.7,
+    nms_iou: float = 0.3,
+    max_count: int = 100,
+) -> Iterator[ImageDetections]:
+    """Finds the objects of a batch of images.
+
+    Compiles once for every batch size, `nms_iou` and `max_count`; the confidence may change freely.
+
+    Args:
+        network: A built network.
         images: (B, H, W, 3) uint8 RGB of the network's size.
+        min_confidence: Smallest score kept; scores of curves need a low one.
+        nms_iou: IoU above which the weaker of two objects of one class goes.
+        max_count: Objects kept of an image at most.
     Returns:
         One `ImageDetections` an image, in order.
     Raises:
-        ValueError: if the images are of another size or type.
+        ValueError: if the images are of another size or type, or a setting is out of its range.
     Source:
         Matterport `MaskRCNN.detect` and `unmold_detections`.
     """
-    if images.shape[1:] != (*network.image_shape, 3) or images.dtype != np.uint8:
-        raise ValueError(
-            f"`images` must be uint8 of shape (B, {network.image_shape[0]}, {network.image_shape[1]}, 3); "
-            f"got {images.dtype} {images.shape}."
-        )
-    outputs = network.predict_on_batch(images)
-    for boxes, class_ids, scores, masks in zip(
-        *(outputs[key] for key in ("boxes", "class_ids", "scores", "masks")), strict=True
-    ):
-        yield _unmold(boxes, class_ids, scores, masks, network.image_shape)
+    _check_images(network, images)
+    if not 0 <= min_confidence <= 1:
+        raise ValueError(f"`min_confidence` must lie within [0, 1]; got {min_confidence}.")
+    find = _compiled(network, _find)
+    outputs = _to_numpy(find(images, np.array(min_confidence, np.float32), nms_iou=nms_iou, max_count=max_count))
+    found = ({name: values[i] for name, values in outputs.items()} for i in range(len(images)))
+    return (_unmold(image, network.image_shape) for image in found)
 
 
-def _unmold(
-    boxes: ndarray, class_ids: ndarray, scores: ndarray, masks: ndarray, image_shape: tuple[int, int]
-) -> ImageDetections:
-    """Drops the padding, rounds the boxes to pixels and pastes the masks."""
-    boxes_px = round_to_pixels(boxes, image_shape)
-    kept = (class_ids > 0) & (boxes_px[:, 2:] > boxes_px[:, :2]).all(axis=1)
-    pasted = paste_masks(masks[kept], boxes_px[kept], image_shape)
-    return ImageDetections(boxes_px[kept], class_ids[kept], scores[kept], pasted)
+def inspect(network: MaskRCNN, image: Image, rois: Boxes | None = None) -> dict[str, ndarray]:
+    """Shows what the network makes of one image on the way to its objects.
+
+    Args:
+        network: A built network.
+        image: (H, W, 3) uint8 RGB of the network's size.
+        rois: (R, 4) normalised, regions to run the heads on; None for no heads.
+    Returns:
+        By name, without a batch axis: the backbone's maps `C2` to `C5` and the pyramid's `P2` to `P6`, each
+        (h, w, C); of A anchors `anchors_px` (A, 4), `rpn_logits` and `rpn_probabilities` (A, 2), background
+        first, and `rpn_deltas` (A, 4) in units of `DELTA_STD`; `proposals` (P, 4), normalised, zeros as
+        padding. With `rois` also `box_crops` (R, 7, 7, C), `class_logits` and `class_probabilities` (R, K),
+        `box_deltas` (R, K, 4) in units of `DELTA_STD`, `mask_crops` (R, 14, 14, C) and `masks`
+        (R, 28, 28, K), probabilities of every class.
+    Raises:
+        ValueError: if the image is of another size or type.
+    """
+    images = np.asarray(image)[None]
+    _check_images(network, images)
+    seen = _compiled(network, _see)(images)
+    if rois is not None:
+        pyramid = tuple(seen[f"P{level}"] for level in (2, 3, 4, 5))
+        seen |= _compiled(network, _judge)(pyramid, np.asarray(rois, np.float32)[None])
+    return {"anchors_px": network.anchors_px} | {name: values[0] for name, values in _to_numpy(seen).items()}
 
 
-def round_to_pixels(boxes_norm: ndarray, image_shape: tuple[int, int]) -> ndarray:
-    """Turns normalised boxes (..., 4) into whole pixels, int32.
+def round_to_pixels(boxes_norm: Float[ndarray, "*n 4"], image_shape: tuple[int, int]) -> ndarray:
+    """Turns normalised boxes into whole pixels, int32; halves go to the even side.
+
+    `ops.boxes.denormalize_boxes` is the same in the graph, in float32; of a few boxes in float64, as
+    Matterport rounds them, no more depends on how a coordinate near a half was added up.
 
     Source:
         Matterport `utils.denorm_boxes`.
     """
     height, width = image_shape
-    scale = np.array([height - 1, width - 1, height - 1, width - 1], np.float32)
-    return np.around(boxes_norm * scale + np.array([0, 0, 1, 1], np.float32)).astype(np.int32)
+    return np.around(boxes_norm * np.array([height - 1, width - 1] * 2) + [0, 0, 1, 1]).astype(np.int32)
+
+
+def _check_images(network: MaskRCNN, images: ndarray) -> None:
+    if images.shape[1:] != (*network.image_shape, 3) or images.dtype != np.uint8:
+        raise ValueError(
+            f"`images` must be uint8 of shape (B, {network.image_shape[0]}, {network.image_shape[1]}, 3); "
+            f"got {images.dtype} {images.shape}."
+        )
+
+
+def _find(network: MaskRCNN, images: Array, min_confidence: Array, nms_iou: float, max_count: int) -> dict[str, Array]:
+    return network.call(images, min_confidence=min_confidence, nms_iou=nms_iou, max_count=max_count)
+
+
+def _see(network: MaskRCNN, images: Array) -> dict[str, Array]:
+    features = network.encode(images)
+    pyramid = network.fpn(features)
+    logits, deltas = network.rpn_head(pyramid)
+    proposals, _ = network.propose(logits, deltas, network.num_proposals)
+    return {
+        **{f"C{level}": values for level, values in enumerate(features, start=2)},
+        **{f"P{level}": values for level, values in enumerate(pyramid, start=2)},
+        "rpn_logits": logits,
+        "rpn_probabilities": ops.softmax(logits, axis=-1),
+        "rpn_deltas": deltas,
+        "proposals": proposals,
+    }
+
+
+def _judge(network: MaskRCNN, pyramid: tuple[Array, ...], rois: Boxes) -> dict[str, Array]:
+    box_crops = network.crop(pyramid, rois, BOX_CROP)
+    mask_crops = network.crop(pyramid, rois, MASK_CROP)
+    logits, deltas = network.box_head(box_crops)
+    return {
+        "box_crops": box_crops,
+        "class_logits": logits,
+        "class_probabilities": ops.softmax(logits, axis=-1),
+        "box_deltas": deltas,
+        "mask_crops": mask_crops,
+        "masks": ops.sigmoid(network.mask_head(mask_crops)),
+    }
+
+
+def _compiled(network: MaskRCNN, step: Callable[..., dict[str, Array]]) -> Callable[..., dict[str, Array]]:
+    """Returns a step of the network as one compiled function of arrays, with keywords that are constants.
+
+    It is made once and kept with the network; the weights may change between calls.
+    """
+    if step not in network.compiled_steps:
+        compile_step = _compile_jax if keras.backend.backend() == "jax" else _compile_tensorflow
+        network.compiled_steps[step] = compile_step(network, step)
+    return network.compiled_steps[step]
+
+
+def _compile_tensorflow(network: MaskRCNN, step: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    compiled = tf.function(lambda *arrays, **constants: step(network, *arrays, **constants), autograph=False)
+    return lambda *arrays, **constants: compiled(*tf.nest.map_structure(tf.convert_to_tensor, arrays), **constants)
+
+
+def _compile_jax(network: MaskRCNN, step: Callable[..., Any]) -> Callable[..., Any]:
+    import jax
+
+    @jax.jit(static_argnames=("nms_iou", "max_count"))
+    def compiled(values: list[Any], *arrays: Any, **constants: Any) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(network.variables, values, strict=True))):
+            return step(network, *arrays, **constants)
+
+    return lambda *arrays, **constants: compiled([v.value for v in network.variables], *arrays, **constants)
+
+
+def _to_numpy(arrays: dict[str, Array]) -> dict[str, ndarray]:
+    return {name: np.asarray(values) for name, values in arrays.items()}
+
+
+def _unmold(found: dict[str, ndarray], image_shape: tuple[int, int]) -> ImageDetections:
+    """Drops the padding and what rounds to nothing, rounds the boxes to pixels and pastes the masks."""
+    boxes_px = round_to_pixels(found["boxes"], image_shape)
+    kept = (found["class_ids"] > 0) & _has_area(boxes_px)
+    proposals = found["proposals"][_has_area(found["proposals"])]
+    return ImageDetections(
+        boxes_px=boxes_px[kept],
+        class_ids=found["class_ids"][kept],
+        scores=found["scores"][kept],
+        masks=paste_masks(found["masks"][kept], boxes_px[kept], image_shape),
+        proposals_px=round_to_pixels(proposals, image_shape),
+    )
+
+
+def _has_area(boxes: ndarray) -> ndarray:
+    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)

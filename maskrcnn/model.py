@@ -1,6 +1,7 @@
 """Mask R-CNN on one screen: how the backbone, the pyramid and the heads are wired."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -51,9 +52,6 @@ class MaskRCNN(keras.Model):
         canonical_roi_size: float = 224,
         num_candidates: int = 6000,
         num_proposals: int = 1000,
-        num_detections: int = 100,
-        min_confidence: float = 0.7,
-        detection_nms_iou: float = 0.3,
         name: str = "mask_rcnn",
     ):
         super().__init__(name=name)
@@ -65,8 +63,6 @@ class MaskRCNN(keras.Model):
         self.image_shape, self.class_count = (height, width), class_count
         self.canonical_roi_size = canonical_roi_size
         self.num_candidates, self.num_proposals = num_candidates, num_proposals
-        self.num_detections, self.min_confidence = num_detections, min_confidence
-        self.detection_nms_iou = detection_nms_iou
         self.anchors_px = make_anchors(self.image_shape, anchor_scales, ANCHOR_RATIOS)
         self.backbone = ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone")
         self.fpn = FPN(fpn_channels, name="fpn")
@@ -74,24 +70,43 @@ class MaskRCNN(keras.Model):
         self.box_head = BoxHead(class_count, box_channels, name="box_head")
         self.mask_head = MaskHead(class_count, mask_channels, name="mask_head")
 
-    def call(self, images: Array, training: bool = False) -> dict[str, Array]:
+    def call(
+        self,
+        images: Array,
+        training: bool = False,
+        *,
+        min_confidence: float | Array = 0.7,
+        nms_iou: float = 0.3,
+        max_count: int = 100,
+        mask_slots: int = 8,
+    ) -> dict[str, Array]:
         """Returns boxes (B, D, 4) normalised, class_ids and scores (B, D), masks (B, D, 28, 28) in [0, 1].
+
+        Also the `proposals` (B, P, 4) that they were found among, normalised, zeros as padding.
 
         Args:
             images: (B, H, W, 3) RGB of 0 to 255.
             training: Whether batch norm uses the batch's own statistics.
+            min_confidence: Smallest score kept.
+            nms_iou: IoU above which the weaker of two objects of one class goes.
+            max_count: Objects kept of an image at most.
+            mask_slots: Objects that are outlined at a time; none are spent on images without.
         """
         pyramid = self.extract_features(images, training)
         logits, deltas = self.rpn_head(pyramid)
         rois, _ = self.propose(logits, deltas, self.num_proposals)
-        detections = self.detect(pyramid, rois, training)
-        masks = self.outline(pyramid, detections, training)
-        return {**detections._asdict(), "masks": masks}
+        detections = self.detect(pyramid, rois, max_count, min_confidence, nms_iou, training)
+        masks = self.outline(pyramid, detections, mask_slots, training)
+        return {**detections._asdict(), "masks": masks, "proposals": rois}
 
     def extract_features(self, images: Array, training: bool = False) -> tuple[Array, ...]:
         """Returns the pyramid (P2, P3, P4, P5, P6) of RGB images (B, H, W, 3) of 0 to 255."""
+        return self.fpn(self.encode(images, training))
+
+    def encode(self, images: Array, training: bool = False) -> tuple[Array, ...]:
+        """Returns the backbone's maps (C2, C3, C4, C5) of RGB images (B, H, W, 3) of 0 to 255."""
         centered = ops.cast(images, "float32") - ops.array(CHANNEL_MEANS, dtype="float32")
-        return self.fpn(self.backbone(centered, training=training))
+        return self.backbone(centered, training=training)
 
     def propose(self, logits: Array, deltas: Array, num_proposals: int) -> tuple[Boxes, Array]:
         """Returns regions of interest (B, P, 4), normalised, and which are real, from the RPN's outputs."""
@@ -102,40 +117,121 @@ class MaskRCNN(keras.Model):
 
     def classify(self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False) -> tuple[Array, Array]:
         """Returns class logits (B, R, K) and deltas (B, R, K, 4) of regions of interest (B, R, 4)."""
-        return self.box_head(self._crop(pyramid, rois, BOX_CROP), training=training)
+        return self.box_head(self.crop(pyramid, rois, BOX_CROP), training=training)
 
     def segment(self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False) -> Array:
         """Returns mask logits (B, R, 28, 28, K) of regions of interest (B, R, 4)."""
-        return self.mask_head(self._crop(pyramid, rois, MASK_CROP), training=training)
+        return self.mask_head(self.crop(pyramid, rois, MASK_CROP), training=training)
 
-    def detect(self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False) -> Detections:
+    def detect(
+        self,
+        pyramid: tuple[Array, ...],
+        rois: Boxes,
+        max_count: int,
+        min_confidence: float | Array,
+        nms_iou: float,
+        training: bool = False,
+    ) -> Detections:
         """Returns the objects among regions of interest (B, R, 4)."""
         logits, deltas = self.classify(pyramid, rois, training)
         deltas = deltas * ops.array(DELTA_STD, dtype="float32")
-        return select_detections(
-            rois,
-            ops.softmax(logits, axis=-1),
-            deltas,
-            self.num_detections,
-            self.min_confidence,
-            self.detection_nms_iou,
-        )
+        return select_detections(rois, ops.softmax(logits, axis=-1), deltas, max_count, min_confidence, nms_iou)
 
-    def outline(self, pyramid: tuple[Array, ...], detections: Detections, training: bool = False) -> Array:
-        """Returns the mask (B, D, 28, 28) of each detection's own class, probabilities in its box."""
-        logits = self.segment(pyramid, detections.boxes, training)
-        one_hot = ops.one_hot(detections.class_ids, self.class_count, dtype=logits.dtype)
+    def outline(
+        self, pyramid: tuple[Array, ...], detections: Detections, mask_slots: int, training: bool = False
+    ) -> Array:
+        """Returns the mask (B, D, 28, 28) of each detection's own class, probabilities in its box.
+
+        The mask head is the costly one, and most slots are padding. Objects come first, so it runs on
+        `mask_slots` of every image at a time, and not at all where none holds an object: those masks are 0.
+        """
+        count = detections.boxes.shape[1]
+        if count <= mask_slots:
+            return self._outline(pyramid, detections.boxes, detections.class_ids, training)
+
+        def outline_some(slots: tuple[Boxes, Array]) -> Array:
+            return ops.cond(
+                ops.any(slots[1] > 0),
+                lambda: self._outline(pyramid, *slots, training),
+                lambda: ops.zeros((*ops.shape(slots[1]), *MASK_SHAPE)),
+            )
+
+        groups = tuple(_deal(values, mask_slots) for values in (detections.boxes, detections.class_ids))
+        masks = ops.swapaxes(ops.map(outline_some, groups), 0, 1)
+        return ops.reshape(masks, (-1, masks.shape[1] * mask_slots, *MASK_SHAPE))[:, :count]
+
+    def _outline(self, pyramid: tuple[Array, ...], boxes: Boxes, class_ids: Array, training: bool) -> Array:
+        logits = self.segment(pyramid, boxes, training)
+        one_hot = ops.one_hot(class_ids, self.class_count, dtype=logits.dtype)
         return ops.sigmoid(ops.sum(logits * one_hot[:, :, None, None, :], axis=-1))
 
-    def _crop(self, pyramid: tuple[Array, ...], rois: Boxes, size: tuple[int, int]) -> Array:
+    def crop(self, pyramid: tuple[Array, ...], rois: Boxes, size: tuple[int, int]) -> Array:
+        """Returns crops (B, R, h, w, C) of regions of interest (B, R, 4), each out of the level of its size."""
         return roi_align(pyramid[:4], rois, size, self.image_shape, self.canonical_roi_size)
 
+    @cached_property  # which Keras does not track
+    def compiled_steps(self) -> dict[Callable[..., Any], Callable[..., Any]]:
+        """What `maskrcnn.inference` compiled for this network, by the function that it compiled."""
+        return {}
 
-def build_mask_rcnn(**arguments: Any) -> MaskRCNN:
-    """Returns a `MaskRCNN` with all its weights made; it takes the same arguments.
 
-    The first call is symbolic: an eager one would compile the network once more.
+def _deal(values: Array, size: int) -> Array:
+    """Cuts the slots of (B, D, ...), padded with zeros, into groups: (D / size, B, size, ...)."""
+    count, *rest = values.shape[1:]
+    padding = -count % size
+    values = ops.pad(values, [[0, 0], [0, padding]] + [[0, 0]] * len(rest))
+    return ops.swapaxes(ops.reshape(values, (-1, (count + padding) // size, size, *rest)), 0, 1)
+
+
+def build_mask_rcnn(
+    *,
+    backbone: str,
+    image_shape: tuple[int, int],
+    class_count: int,
+    backbone_width: int = 64,
+    fpn_channels: int = 256,
+    rpn_channels: int = 512,
+    box_channels: int = 1024,
+    mask_channels: int = 256,
+    anchor_scales: Sequence[float] = (32, 64, 128, 256, 512),
+    canonical_roi_size: float = 224,
+    num_candidates: int = 6000,
+    num_proposals: int = 1000,
+) -> MaskRCNN:
+    """Makes a network with all its weights, random for now.
+
+    Every default is Matterport's, and released weights depend on those of widths and anchors.
+
+    Args:
+        backbone: `resnet50` or `resnet101`; for small studies `resnet14` or `resnet26`, of the same kind.
+        image_shape: Height and width of the images in pixels, multiples of 64.
+        class_count: Classes, background included.
+        backbone_width: Channels of the first convolution; all others of the backbone are multiples of it.
+        fpn_channels: Channels of every map of the pyramid.
+        rpn_channels: Channels of the region proposal network.
+        box_channels: Units of the two fully connected layers of the box head.
+        mask_channels: Channels of the mask head.
+        anchor_scales: Side in pixels of a square anchor, one for each of P2 to P6.
+        canonical_roi_size: Side in pixels of the region that is cropped from P4.
+        num_candidates: Anchors that go into non-maximum suppression.
+        num_proposals: Regions that come out of it at most, at inference.
+    Raises:
+        ValueError: if the backbone is not known or a side is no multiple of 64.
     """
-    model = MaskRCNN(**arguments)
+    model = MaskRCNN(
+        backbone=backbone,
+        image_shape=image_shape,
+        class_count=class_count,
+        backbone_width=backbone_width,
+        fpn_channels=fpn_channels,
+        rpn_channels=rpn_channels,
+        box_channels=box_channels,
+        mask_channels=mask_channels,
+        anchor_scales=anchor_scales,
+        canonical_roi_size=canonical_roi_size,
+        num_candidates=num_candidates,
+        num_proposals=num_proposals,
+    )
+    # Symbolic: an eager first call would compile the network once more.
     model(keras.Input((*model.image_shape, 3), dtype="uint8"))
     return model

@@ -1,7 +1,7 @@
-"""Finds the objects of the test images with one trained variant.
+"""Finds the objects of the test images with one trained variant, and the best of their regions of interest.
 
 Reads   models/<variant>.h5, data/processed/test.npz, the test images below data.root
-Writes  predictions/<variant>.json
+Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
 Params  data, preprocess, model, predict
 """
 
@@ -11,15 +11,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy import ndarray
 from rich.progress import track
 
 from maskrcnn.config import Data, Model, Predict, Preprocess, read_params, read_section
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import Records, read_image, read_records
 from maskrcnn.evaluation.predictions import Predictions, encode_predictions, write_predictions
-from maskrcnn.inference import detect
+from maskrcnn.evaluation.proposals import write_proposals
+from maskrcnn.inference import detect_batch
 from maskrcnn.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.weights import read_weights
+
+KEPT_PROPOSALS = 100  # of an image: pictures show fewer, the network passes on up to a thousand
 
 
 def main(variant: str, root: Path = Path()) -> None:
@@ -34,22 +38,37 @@ def main(variant: str, root: Path = Path()) -> None:
     preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
     model = read_section(Model, params.get("model"), "model")
     settings = read_section(Predict, params.get("predict"), "predict")
-    kept = asdict(settings)
-    batch_size = kept.pop("batch_size")
-    network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model), **kept)
+    network = build_mask_rcnn(
+        image_shape=preprocess.image_shape,
+        class_count=len(CLASS_NAMES),
+        num_proposals=settings.num_proposals,
+        **asdict(model),
+    )
     read_weights(network, root / f"models/{variant}.h5")
     records = read_records(root / "data/processed/test.npz")
-    predictions = predict(network, records, root / data.root, batch_size)
+    proposals: dict[str, ndarray] = {}
+    predictions = predict(network, records, root / data.root, settings, proposals)
     write_predictions(root / f"predictions/{variant}.json", predictions, records.image_shape)
+    write_proposals(root / f"predictions/proposals/{variant}.json", proposals)
 
 
-def predict(network: MaskRCNN, records: Records, images_root: Path, batch_size: int) -> Iterator[Predictions]:
-    """Yields what the network finds in each image of a split, in order."""
-    for start in track(range(0, len(records), batch_size), "Detecting"):
-        batch = [records[i] for i in range(start, min(start + batch_size, len(records)))]
+def predict(
+    network: MaskRCNN, records: Records, images_root: Path, settings: Predict, proposals: dict[str, ndarray]
+) -> Iterator[Predictions]:
+    """Yields what the network finds in each image of a split, in order; fills in the regions of interest on the way."""
+    for start in track(range(0, len(records), settings.batch_size), "Detecting"):
+        batch = [records[i] for i in range(start, min(start + settings.batch_size, len(records)))]
         images = [read_image(images_root / record.image_path, records.image_shape) for record in batch]
-        images += [np.zeros_like(images[0])] * (batch_size - len(batch))  # one batch shape, traced once
-        for found, _ in zip(detect(network, np.stack(images)), batch, strict=False):
+        images += [np.zeros_like(images[0])] * (settings.batch_size - len(batch))  # one batch shape, traced once
+        everything = detect_batch(
+            network,
+            np.stack(images),
+            min_confidence=settings.min_confidence,
+            nms_iou=settings.detection_nms_iou,
+            max_count=settings.num_detections,
+        )
+        for found, record in zip(everything, batch, strict=False):
+            proposals[record.name] = found.proposals_px[:KEPT_PROPOSALS]
             yield encode_predictions(found.boxes_px, found.class_ids, found.scores, found.masks)
 
 

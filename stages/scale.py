@@ -4,7 +4,7 @@ Reads   params.yaml, scales/<name>.yaml
 Writes  params.yaml
 
 An overlay lists only what it changes. Sections merge key by key, and every key must be known. Mappings
-whose keys are data (synthetic cities, splits, variants) are replaced whole, for a part of them means nothing.
+whose keys are data (cities, splits, candidates, variants) are replaced whole, for a part of them means nothing.
 `dvc repro` never runs this script: `make cityscapes` does, and `git checkout params.yaml` undoes it.
 """
 
@@ -21,7 +21,9 @@ from maskrcnn.config import read_params
 from maskrcnn.files import whole_file
 
 Node = CommentedMap | CommentedSeq
-REPLACED_WHOLE = frozenset({"splits", "synthesize", "variants"})
+REPLACED_WHOLE = frozenset(
+    {"splits", "synthesize", "weights", "coarse.comparisons", "candidates", "search", "variants"}
+)
 
 
 def main(name: str, root: Path = Path()) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn import doctor
-from maskrcnn.__main__ import main
+from maskrcnn.config import read_params
 from maskrcnn.doctor import IMAGE_COUNTS, Finding
 
 PARAMS = """
@@ -20,11 +20,15 @@ splits:
     folder: val
     cities:
     - munster
+weights:
+  coco:
+    path: weights/mask_rcnn_coco.h5
 variants:
   base:
-    start: models/start.h5
+    start: models/start/coco.h5
   more:
     start: models/base.h5
+candidates: {{}}
 """
 
 
@@ -32,8 +36,8 @@ variants:
 def repository(tmp_path: Path) -> Path:
     """A repository at the real scale, with its start weights and without images."""
     (tmp_path / "params.yaml").write_text(PARAMS.format(scale="cityscapes", root="data/cityscapes"))
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models/start.h5").write_bytes(bytes(1_500_000))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/mask_rcnn_coco.h5").write_bytes(bytes(1_500_000))
     return tmp_path
 
 
@@ -102,11 +106,19 @@ def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_missing_start_weights_are_told(repository: Path) -> None:
-    (repository / "models/start.h5").unlink()
-    params = {"variants": {"base": {"start": "models/start.h5"}, "more": {"start": "models/base.h5"}}}
+    (repository / "weights/mask_rcnn_coco.h5").unlink()
+    params = read_params(repository / "params.yaml") | {"candidates": {"mine": {"start": "models/mine.h5"}}}
+    mine, coco = doctor.find_start_weights(repository, params)
+    assert (mine.name, mine.value, coco.value) == ("models/mine.h5", "none", "none")
+    assert mine.advice == "`models/mine.h5` must exist; it holds weights to start from."
+    assert "`weights/mask_rcnn_coco.h5` must exist; `maskrcnn weights fetch coco` downloads" in coco.advice
+
+
+def test_what_a_stage_makes_is_not_missed(repository: Path) -> None:
+    starts = {"variants": {"base": {"start": "models/start/coco.h5"}, "more": {"start": "models/base.h5"}}}
+    params = starts | {"weights": {"coco": {"path": "weights/mask_rcnn_coco.h5"}}, "candidates": {}}
     (finding,) = doctor.find_start_weights(repository, params)
-    assert finding.name == "models/start.h5"
-    assert "`models/start.h5` must exist" in finding.advice
+    assert finding == Finding("weights/mask_rcnn_coco.h5", "1.5 MB")
 
 
 def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,14 +144,3 @@ def test_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 def test_outside_the_repository_names_params(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist"):
         doctor.main(tmp_path)
-
-
-def test_command_line_runs_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "main", lambda: 1)
-    assert main(["doctor"]) == 1
-
-
-def test_command_line_needs_a_known_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["surgeon"])
-    assert "invalid choice: 'surgeon'" in capsys.readouterr().err

@@ -20,7 +20,16 @@ def untrained() -> None:
 @pytest.fixture(scope="module")
 def outputs() -> dict[str, np.ndarray]:
     """What an untrained network says of two scenes."""
-    return network().predict_on_batch(np.stack([draw_scene(seed)[0] for seed in (1, 2)]))
+    return find((1, 2))
+
+
+def find(seeds: tuple[int, int]) -> dict[str, np.ndarray]:
+    images = np.stack([draw_scene(seed)[0] for seed in seeds])
+    return run(look, images)
+
+
+def look(images):
+    return network().call(images, min_confidence=0.05, max_count=20)
 
 
 def test_the_backbone_must_be_known():
@@ -37,12 +46,13 @@ def test_the_sides_must_be_multiples_of_64(image_shape: tuple[int, int]):
 
 
 def test_shapes_are_known_beforehand():
-    symbolic = network()(keras.Input((64, 64, 3), dtype="uint8"))
+    symbolic = network()(keras.Input((64, 64, 3), dtype="uint8"), max_count=8)
     assert {key: (tuple(value.shape), value.dtype) for key, value in symbolic.items()} == {
         "boxes": ((None, 8, 4), "float32"),
         "class_ids": ((None, 8), "int32"),
         "scores": ((None, 8), "float32"),
         "masks": ((None, 8, 28, 28), "float32"),
+        "proposals": ((None, 40, 4), "float32"),
     }
 
 
@@ -61,7 +71,7 @@ def test_detections_keep_to_their_ranges(outputs: dict[str, np.ndarray]):
 
 
 def test_images_of_a_batch_do_not_disturb_each_other(outputs: dict[str, np.ndarray]):
-    turned = network().predict_on_batch(np.stack([draw_scene(seed)[0] for seed in (2, 1)]))
+    turned = find((2, 1))
     for key, values in outputs.items():
         np.testing.assert_allclose(turned[key][::-1], values, atol=1e-4, err_msg=key)
 
@@ -97,10 +107,25 @@ def test_every_detection_is_outlined_by_its_own_class():
         np.float32([[[0, 0, 0.5, 0.5]] * 3]), np.array([[3, 1, 2]], np.int32), np.ones((1, 3), np.float32)
     )
     pyramid = tuple(np.zeros((1, 64 // stride, 64 // stride, 16), np.float32) for stride in (4, 8, 16, 32, 64))
-    masks = run(lambda pyramid: model.outline(pyramid, found), pyramid)
+    masks = run(lambda pyramid: model.outline(pyramid, found, mask_slots=8), pyramid)
     expected = 1 / (1 + np.exp([-2, 1, 0]))
     np.testing.assert_allclose(masks, np.broadcast_to(expected[None, :, None, None], (1, 3, 28, 28)), rtol=1e-5)
     reset()
+
+
+def test_masks_are_made_as_far_as_there_are_objects():
+    # Of two images one has five objects, the other one: in groups of two, six of seven slots are outlined.
+    model = network()
+    dice = np.random.default_rng(0)
+    pyramid = tuple(dice.normal(size=(2, 64 // s, 64 // s, 16)).astype(np.float32) for s in (4, 8, 16, 32, 64))
+    class_ids = np.array([[3, 1, 2, 2, 1, 0, 0], [1, 0, 0, 0, 0, 0, 0]], np.int32)
+    boxes = np.broadcast_to(np.float32([0.1, 0.1, 0.6, 0.9]), (2, 7, 4)) * (class_ids > 0)[..., None]
+    found = Detections(boxes.astype(np.float32), class_ids, (class_ids > 0).astype(np.float32))
+    together = run(lambda pyramid: model.outline(pyramid, found, mask_slots=7), pyramid)
+    grouped = run(lambda pyramid: model.outline(pyramid, found, mask_slots=2), pyramid)
+    np.testing.assert_allclose(grouped[:, :6], together[:, :6], atol=1e-5)
+    assert together[:, 6].any()
+    assert not grouped[:, 6].any()
 
 
 def test_proposals_are_limited_in_number_and_to_the_image():

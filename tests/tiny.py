@@ -37,8 +37,6 @@ def network() -> MaskRCNN:
         canonical_roi_size=24,
         num_candidates=400,
         num_proposals=40,
-        num_detections=8,
-        min_confidence=0.05,
     )
     model.rpn_head.deltas.kernel.assign(0.01 * model.rpn_head.deltas.kernel)
     return model

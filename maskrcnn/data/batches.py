@@ -1,19 +1,22 @@
 """The feeder: records and image files in, padded batches out, in an order that the seed fixes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy import ndarray
 
+from maskrcnn.data.augmentation import make_augmenter
 from maskrcnn.data.records import Record, Records, read_image
 
 
 class Batches(keras.utils.PyDataset):
     """A split as batches of the trainee's inputs.
 
-    With a seed the split is an endless stream of shuffled passes, cut into epochs; every batch follows
-    from the seed, the epoch and its index alone. Without one it is the first images in their order.
+    With a seed the split is an endless stream of shuffled passes, cut into epochs; every sample, its augmentation
+    included, follows from the seed and its place in the stream alone. Without one it is the first images in their
+    order.
 
     Args:
         records: The split.
@@ -21,9 +24,10 @@ class Batches(keras.utils.PyDataset):
         batch_size: Images in a batch.
         steps: Batches in an epoch; None for all that one pass fills.
         instance_cap: Truths an image is padded to; of more, the largest are kept.
-        seed: Seed of the order, or None.
+        seed: Seed of the order and the augmentation, or None.
+        augment: Augmentations in their order, see `make_augmenter`; they need a seed.
     Raises:
-        ValueError: if one pass without a seed cannot fill the steps.
+        ValueError: if one pass without a seed cannot fill the steps, or if an augmentation is unknown or has no seed.
     """
 
     def __init__(
@@ -35,16 +39,20 @@ class Batches(keras.utils.PyDataset):
         instance_cap: int,
         steps: int | None = None,
         seed: int | None = None,
+        augment: Sequence[str] = (),
     ):
         super().__init__(workers=1, max_queue_size=4)
         self.records, self.root = records, root
         self.batch_size, self.instance_cap = batch_size, instance_cap
         self.steps = len(records) // batch_size if steps is None else steps
         self.seed, self.epoch = seed, 0
+        self.augment = make_augmenter(augment) if augment else None
         if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
             raise ValueError(
                 f"`steps` must be from 1 to what {len(records)} images fill; got {self.steps} batches of {batch_size}."
             )
+        if self.augment and seed is None:
+            raise ValueError(f"`seed` must be a number where images are augmented; got None for {', '.join(augment)}.")
 
     def __len__(self) -> int:
         return self.steps
@@ -52,7 +60,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, ndarray]]:
         """Returns one batch: images (B, H, W, 3) uint8 and the truth, padded with zeros."""
         start = (self.epoch * self.steps + index) * self.batch_size
-        samples = [self._load(self._order(position)) for position in range(start, start + self.batch_size)]
+        samples = [self._load(position) for position in range(start, start + self.batch_size)]
         return ({key: np.stack([sample[key] for sample in samples]) for key in samples[0]},)
 
     def on_epoch_end(self) -> None:
@@ -67,9 +75,12 @@ class Batches(keras.utils.PyDataset):
         passes, place = divmod(position, len(self.records))
         return int(np.random.default_rng((self.seed, passes)).permutation(len(self.records))[place])
 
-    def _load(self, index: int) -> dict[str, ndarray]:
-        record = self.records[index]
+    def _load(self, position: int) -> dict[str, ndarray]:
+        record = self.records[self._order(position)]
         image = read_image(self.root / record.image_path, self.records.image_shape)
+        if self.augment and self.seed is not None:
+            # The 1 keeps these dice apart from those of `_order`.
+            image, record = self.augment(image, record, np.random.default_rng((self.seed, position, 1)))
         return {"images": image, **pad_truth(record, self.instance_cap)}
 
 

@@ -1,6 +1,7 @@
 """Which class was taken for which, background included."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -10,6 +11,14 @@ from maskrcnn.evaluation.overlaps import Overlaps
 from maskrcnn.notation import Array
 
 BACKGROUND = 0
+
+
+class Confusion(NamedTuple):
+    """A truth that was taken for another class: the image, and in it prediction and truth, by index."""
+
+    image: int
+    prediction: int
+    truth: int
 
 
 def count_confusions(
@@ -31,9 +40,7 @@ def count_confusions(
     """
     counts = np.zeros((class_count, class_count), np.int64)
     for image in overlaps:
-        order = np.argsort(-image.scores, kind="stable")
-        order = order[(image.scores >= min_score)[order]]
-        truths = choose_truths(image.ious[order], np.array([iou_threshold]))[0]
+        order, truths = pair_any_class(image, min_score, iou_threshold)
         is_found = truths != UNMATCHED
         counted = is_found | ~lies_in_crowd(image)[order]
         true_classes = np.where(is_found, np.append(image.truth_class_ids, BACKGROUND)[truths], BACKGROUND)
@@ -41,3 +48,46 @@ def count_confusions(
         missed = np.delete(image.truth_class_ids, truths[is_found])
         counts[:, BACKGROUND] += np.bincount(missed, minlength=class_count)
     return counts
+
+
+def pair_any_class(
+    image: Overlaps, min_score: float, iou_threshold: float = 0.5
+) -> tuple[Int[Array, " p"], Int[Array, " p"]]:
+    """Returns predictions by falling score, and the truth of any class that each found, or -1; see above."""
+    order = np.argsort(-image.scores, kind="stable")
+    order = order[(image.scores >= min_score)[order]]
+    return order, choose_truths(image.ious[order], np.array([iou_threshold]))[0]
+
+
+def rank_confusions(counts: Int[Array, "K K"], count: int) -> list[tuple[int, int]]:
+    """Returns the pairs of a true class and another that was predicted, the most frequent first.
+
+    Args:
+        counts: Of `count_confusions`.
+        count: At most that many; pairs that never occurred are left out, and so is the background.
+    """
+    mistaken = counts * ~np.eye(len(counts), dtype=bool)
+    mistaken[BACKGROUND], mistaken[:, BACKGROUND] = 0, 0
+    pairs = np.argsort(-mistaken, axis=None, kind="stable")[:count]
+    return [divmod(pair, len(counts)) for pair in pairs.tolist() if mistaken.flat[pair]]
+
+
+def find_confusions(
+    overlaps: Sequence[Overlaps], actual: int, predicted: int, min_score: float, count: int
+) -> list[Confusion]:
+    """Lists truths of one class that were taken for another, those with the highest scores first.
+
+    Args:
+        overlaps: One an image.
+        actual: Class id of the truths.
+        predicted: Class id of the predictions that found them.
+        min_score: Predictions below it do not exist.
+        count: At most that many.
+    """
+    found = [
+        Confusion(index, prediction, truth)
+        for index, image in enumerate(overlaps)
+        for prediction, truth in zip(*(column.tolist() for column in pair_any_class(image, min_score)), strict=True)
+        if truth != UNMATCHED and image.truth_class_ids[truth] == actual and image.class_ids[prediction] == predicted
+    ]
+    return sorted(found, key=lambda one: -overlaps[one.image].scores[one.prediction])[:count]

@@ -36,16 +36,27 @@ def match_anchors(anchors: Boxes, gt_boxes: Boxes, gt_class_ids: Array, gt_is_cr
         equally good anchors is the best; here all of them are.
     """
     is_truth, is_crowd = truth_kinds(gt_boxes, gt_class_ids, gt_is_crowd)
-    iou = pairwise_iou(ops.expand_dims(anchors, 0), gt_boxes)
-    crowd_iou = ops.max(_only(iou, is_crowd), axis=2)
-    iou = _only(iou, is_truth)
-    best = ops.max(iou, axis=2)
-    best_of_truth = ops.max(iou, axis=1, keepdims=True)
-    is_best = ops.any((iou >= ANCHOR_TIE * best_of_truth) & (best_of_truth > 0), axis=2)
+    anchors = ops.expand_dims(anchors, 0)
+
+    def add_truth(index: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+        best, matches, is_best, crowd_iou = state
+        iou = pairwise_iou(anchors, _column(gt_boxes, index))[..., 0]
+        crowd_iou = ops.maximum(crowd_iou, ops.where(_column(is_crowd, index), iou, 0.0))
+        iou = ops.where(_column(is_truth, index), iou, 0.0)
+        best_of_truth = ops.max(iou, axis=1, keepdims=True)
+        is_best = is_best | ((iou >= ANCHOR_TIE * best_of_truth) & (best_of_truth > 0))
+        matches = ops.where(iou > best, index, matches)
+        return ops.maximum(best, iou), matches, is_best, crowd_iou
+
+    # One truth at a time, up to the last: half a million anchors times all truths would take gigabytes.
+    places = ops.arange(1, gt_boxes.shape[1] + 1, dtype="int32")
+    truth_count = ops.max(ops.where(is_truth | is_crowd, places, 0))
+    nothing = ops.zeros_like(gt_boxes[:, :1, 0]) + ops.zeros(anchors.shape[1])
+    start = (nothing, ops.cast(nothing, "int32"), nothing > 0, nothing)
+    best, matches, is_best, crowd_iou = ops.fori_loop(0, truth_count, add_truth, start)
     positive = (best >= ANCHOR_POSITIVE_IOU) | is_best
     negative = (best < ANCHOR_NEGATIVE_IOU) & (crowd_iou < ANCHOR_CROWD_IOU) & ~positive
-    labels = ops.cast(positive, "int32") - ops.cast(negative, "int32")
-    return labels, ops.argmax(iou, axis=2)
+    return ops.cast(positive, "int32") - ops.cast(negative, "int32"), matches
 
 
 def match_proposals(proposals: Boxes, gt_boxes: Boxes, gt_class_ids: Array, gt_is_crowd: Array) -> tuple[Array, Array]:
@@ -81,6 +92,11 @@ def truth_kinds(gt_boxes: Boxes, gt_class_ids: Array, gt_is_crowd: Array) -> tup
     exists = (gt_class_ids > 0) & (areas(gt_boxes) > 0)
     gt_is_crowd = ops.cast(gt_is_crowd, "bool")
     return exists & ~gt_is_crowd, exists & gt_is_crowd
+
+
+def _column(values: Array, index: Array) -> Array:
+    """Takes one column (B, 1, ...) of values (B, G, ...)."""
+    return ops.expand_dims(ops.take(values, index, axis=1), 1)
 
 
 def _only(values: Array, kept: Array) -> Array:

@@ -35,7 +35,7 @@ class Adam(keras.optimizers.Adam):
         self.momentum_rate = self.beta_1 = self.add_variable((), name="momentum_rate")
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
 
 
 def make_optimizer(name: str) -> SGD | Adam:

@@ -1,1 +1,1 @@
-"""Pictures. Every function returns a figure; nothing here shows or saves one."""
+"""Pictures and charts. They are made here, and shown nowhere."""

@@ -1,4 +1,4 @@
-"""Pictures of what the network finds: masks, boxes, classes and scores over the image."""
+"""Pictures of what the network finds: boxes with class and score, and masks of instances."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,13 +7,13 @@ from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.evaluation.predictions import Predictions
 from maskrcnn.evaluation.runs import decode_counts, fill_mask
 from maskrcnn.notation import Image
-from maskrcnn.viz.panels import Color, add_box, show, spread_colors
+from maskrcnn.viz.panels import Mask, add_box, add_outline, dim, new_panels, show_image, spread_colors, tint
 
-OPACITY = 0.5
+STRONG = 0.65  # opacity of masks over a dim picture
 
 
 def draw_detections(image: Image, found: Predictions, min_score: float, title: str) -> Figure:
-    """Draws the objects of one image, the most certain on top.
+    """Draws the boxes of one image with class and score, the most certain on top.
 
     Args:
         image: What the network saw.
@@ -21,21 +21,40 @@ def draw_detections(image: Image, found: Predictions, min_score: float, title: s
         min_score: Objects below this score are left out.
         title: Stands above the picture.
     """
-    figure = Figure(figsize=(12, 12 * image.shape[0] / image.shape[1] + 0.4), layout="constrained")
-    axes = figure.subplots()
-    drawn = [index for index in np.argsort(found.scores, kind="stable") if found.scores[index] >= min_score]
+    figure, (axes,) = new_panels(image.shape[:2], [title])
     colors = spread_colors(len(found))
     picture = image / 255
-    for index in drawn:
-        picture = tint(picture, found.rles[index], colors[index])
-        label = f"{CLASS_NAMES[found.class_ids[index]]} {found.scores[index]:.2f}"
-        add_box(axes, found.boxes_px[index], colors[index], label)
-    show(axes, picture, title)
+    for index in rank_drawn(found, min_score):
+        picture = tint(picture, read_mask(found, index, image.shape[:2]), colors[index])
+        add_box(axes, found.boxes_px[index], colors[index], name_object(found, index))
+    show_image(axes, picture)
     return figure
 
 
-def tint(picture: np.ndarray, rle: str, color: Color) -> np.ndarray:
-    """Lays a mask over a picture (H, W, 3) in [0, 1]."""
-    image_shape = picture.shape[:2]
-    mask = fill_mask(decode_counts(rle, image_shape), image_shape)[..., None]
-    return np.where(mask, (1 - OPACITY) * picture + OPACITY * color, picture)
+def draw_masks(image: Image, found: Predictions, min_score: float, title: str) -> Figure:
+    """Draws the masks of one image before dim grey, each in its colour; the arguments are those above."""
+    figure, (axes,) = new_panels(image.shape[:2], [title])
+    colors = spread_colors(len(found))
+    picture = dim(image)
+    for index in rank_drawn(found, min_score):
+        mask = read_mask(found, index, image.shape[:2])
+        picture = tint(picture, mask, colors[index], STRONG)
+        add_outline(axes, mask, colors[index])
+    show_image(axes, picture)
+    return figure
+
+
+def rank_drawn(found: Predictions, min_score: float) -> list[int]:
+    """Returns the objects that are drawn, the most certain last and so on top."""
+    order = np.argsort(found.scores, kind="stable")
+    return order[found.scores[order] >= min_score].tolist()
+
+
+def read_mask(found: Predictions, index: int, image_shape: tuple[int, int]) -> Mask:
+    """Returns the mask of one object at image size."""
+    return fill_mask(decode_counts(found.rles[index], image_shape), image_shape)
+
+
+def name_object(found: Predictions, index: int) -> str:
+    """Returns class and score of one object."""
+    return f"{CLASS_NAMES[found.class_ids[index]]} {found.scores[index]:.2f}"

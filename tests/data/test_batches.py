@@ -11,6 +11,8 @@ from maskrcnn.data.records import Record, Records, read_records, write_records
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, make_record
 
 COUNT = 5
+# imgaug makes whole numbers of arrays of one number.
+IMGAUG = "ignore:Conversion of an array with ndim > 0:DeprecationWarning:imgaug"
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +127,45 @@ def test_a_missing_image_is_named(root: Path, records: Records):
     batches = Batches(records, root / "elsewhere", batch_size=1, instance_cap=4)
     with pytest.raises(FileNotFoundError, match=r"elsewhere/scene_0\.png` must exist"):
         batches[0]
+
+
+@pytest.mark.filterwarnings(IMGAUG)
+def test_augmentation_follows_from_seed_and_place_alone(root: Path, records: Records):
+    def make(seed: int, batch_size: int = 1, steps: int = 12) -> Batches:
+        augment = ["flip", "crop"]
+        return Batches(records, root, batch_size=batch_size, instance_cap=4, steps=steps, seed=seed, augment=augment)
+
+    def boxes(batches: Batches, epochs: int = 1) -> list[list]:
+        served = []
+        for _ in range(epochs):
+            parts = {index: batches[index][0]["boxes"].tolist() for index in reversed(range(len(batches)))}
+            served += [box for index in range(len(batches)) for box in parts[index]]
+            batches.on_epoch_end()
+        return served
+
+    first = boxes(make(1))
+    assert boxes(make(1, batch_size=2, steps=2), epochs=3) == first
+    assert boxes(make(2)) != first
+
+
+@pytest.mark.filterwarnings(IMGAUG)
+def test_the_same_image_is_augmented_anew_in_every_pass(root: Path, records: Records):
+    batches = Batches(records, root, batch_size=1, instance_cap=4, steps=40, seed=1, augment=["flip", "crop"])
+    plain = Batches(records, root, batch_size=1, instance_cap=4, steps=40, seed=1)
+    served = {
+        (batch["images"][0, 0, 0, 0], batch["boxes"].tobytes()) for (batch,) in map(batches.__getitem__, range(40))
+    }
+    assert order(batches) == order(plain)
+    assert len(served) > 20  # 8 passes over 5 images; one in four draws changes nothing
+
+
+def test_augmentation_needs_a_seed(root: Path, records: Records):
+    with pytest.raises(
+        ValueError, match=r"`seed` must be a number where images are augmented; got None for flip, crop"
+    ):
+        Batches(records, root, batch_size=1, instance_cap=4, augment=["flip", "crop"])
+
+
+def test_unknown_augmentations_are_told(root: Path, records: Records):
+    with pytest.raises(ValueError, match=r"`augment` must name some of flip, crop"):
+        Batches(records, root, batch_size=1, instance_cap=4, seed=1, augment=["blur"])

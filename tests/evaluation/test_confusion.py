@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskrcnn.evaluation.confusion import count_confusions
+from maskrcnn.evaluation.confusion import count_confusions, find_confusions, rank_confusions
 from tests.evaluation.scenes import make_scene, scenes
 
 
@@ -49,3 +49,36 @@ def test_every_truth_is_in_its_row_and_no_prediction_counts_twice(split, min_sco
         assert counts[class_id].sum() == sum((image.truth_class_ids == class_id).sum() for image in overlaps)
         predicted = sum(((image.class_ids == class_id) & (image.scores >= min_score)).sum() for image in overlaps)
         assert counts[:, class_id].sum() <= predicted
+
+
+def test_pairs_are_ranked_by_how_often_they_occur():
+    counts = np.zeros((4, 4), int)
+    counts[2, 2], counts[0, 1], counts[3, 0] = 9, 8, 7  # right, a false alarm and a miss: no confusions
+    counts[1, 2], counts[2, 1], counts[3, 1] = 1, 3, 3
+    assert rank_confusions(counts, 9) == [(2, 1), (3, 1), (1, 2)]
+    assert rank_confusions(counts, 1) == [(2, 1)]
+    assert rank_confusions(np.eye(4, dtype=int), 2) == []
+
+
+def test_confusions_are_found_the_surest_first():
+    person, car = [(24000, 60)], [(26000, 60)]
+    images = [
+        make_scene(person, [(0, 60, 1, 0.7)]),
+        make_scene(car, [(0, 60, 2, 0.9)]),
+        make_scene(person, [(300, 360, 1, 0.8), (0, 60, 1, 0.9)]),
+        make_scene(person, [(0, 60, 1, 0.4)]),
+    ]
+    overlaps = [scene.overlaps() for scene in images]
+    assert find_confusions(overlaps, 2, 1, 0.5, 9) == [(2, 1, 0), (0, 0, 0)]
+    assert find_confusions(overlaps, 2, 1, 0.5, 1) == [(2, 1, 0)]
+    assert find_confusions(overlaps, 1, 2, 0.5, 9) == [(1, 0, 0)]
+    assert find_confusions(overlaps, 2, 3, 0.5, 9) == []
+
+
+@settings(max_examples=30)
+@given(st.lists(scenes(), max_size=3))
+def test_as_many_are_found_as_were_counted(split):
+    overlaps = [scene.overlaps() for scene in split]
+    counts = count_confusions(overlaps, 10, 0.5)
+    for actual, predicted in rank_confusions(counts, 100):
+        assert len(find_confusions(overlaps, actual, predicted, 0.5, 100)) == counts[actual, predicted]

@@ -7,25 +7,57 @@ from typing import Any
 import pytest
 
 from maskrcnn.config import (
+    Babysit,
+    Candidate,
+    Coarse,
+    Compare,
     Data,
     Draw,
+    Hyperband,
     Model,
     Predict,
     Preprocess,
     Pretrain,
+    Report,
     Sampling,
-    Schedule,
+    SearchSpace,
+    Select,
     Split,
+    StartWeights,
     Synthesize,
+    Train,
     Variant,
     read_params,
     read_section,
 )
-from maskrcnn.doctor import IMAGE_COUNTS
 from stages.scale import find_faults, main, write_merged
 
 ROOT = Path(__file__).parents[2]
 SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
+SECTIONS = {
+    "data": Data,
+    "preprocess": Preprocess,
+    "model": Model,
+    "sampling": Sampling,
+    "pretrain": Pretrain,
+    "babysit": Babysit,
+    "coarse": Coarse,
+    "hyperband": Hyperband,
+    "select": Select,
+    "train": Train,
+    "predict": Predict,
+    "draw": Draw,
+    "compare": Compare,
+    "report": Report,
+}
+SECTIONS_BY_KEY = {
+    "synthesize": Synthesize,
+    "splits": Split,
+    "weights": StartWeights,
+    "candidates": Candidate,
+    "search": SearchSpace,
+    "variants": Variant,
+}
 
 PARAMS = """\
 # The demo.
@@ -99,7 +131,7 @@ def test_params_are_the_demo() -> None:
 
 
 def test_scales_are_found() -> None:
-    assert SCALES == ["cityscapes", "smoke"]
+    assert SCALES == ["cityscapes", "smoke", "trial"]
 
 
 @pytest.mark.parametrize("name", SCALES)
@@ -114,35 +146,21 @@ def test_every_section_fits_at_every_scale(repository: Path, name: str) -> None:
     if name != "demo":
         main(name, repository)
     params = read_params(repository / "params.yaml")
-    kinds = {
-        "data": Data,
-        "preprocess": Preprocess,
-        "model": Model,
-        "sampling": Sampling,
-        "train": Schedule,
-        "predict": Predict,
-        "draw": Draw,
-    }
-    for section, kind in kinds.items():
+    for section, kind in SECTIONS.items():
         read_section(kind, params[section], section)
-    read_section(Pretrain, params["pretrain"]["data"], "pretrain.data")
-    read_section(Schedule, params["pretrain"]["schedule"], "pretrain.schedule")
-    for section, kind in {"splits": Split, "synthesize": Synthesize, "variants": Variant}.items():
+    for section, kind in SECTIONS_BY_KEY.items():
         for key, values in params[section].items():
             read_section(kind, values, f"{section}.{key}")
-    assert set(params) == {"scale", "pretrain", "splits", "synthesize", "variants", *kinds}
+    assert set(params) == {"scale", *SECTIONS, *SECTIONS_BY_KEY}
 
 
-@pytest.mark.parametrize("name", ["demo", "cityscapes"])
-def test_splits_are_the_published_ones(repository: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["demo", *SCALES])
+def test_candidates_that_are_compared_exist(repository: Path, name: str) -> None:
     if name != "demo":
         main(name, repository)
-    splits = read_params(repository / "params.yaml")["splits"]
-    counts = {
-        split: sum(IMAGE_COUNTS[values["folder"]][city] for city in values["cities"])
-        for split, values in splits.items()
-    }
-    assert counts == {"training": 1403, "validation": 326, "test": 174}
+    params = read_params(repository / "params.yaml")
+    compared = {candidate for pair in params["coarse"]["comparisons"].values() for candidate in pair}
+    assert compared == set(params["candidates"])
 
 
 def test_merging_keeps_comments_and_styles(tmp_path: Path) -> None:
@@ -185,8 +203,14 @@ def test_unknown_keys_are_named_and_nothing_is_written(repository: Path) -> None
     assert (repository / "params.yaml").read_text() == before
 
 
-def test_keys_of_replaced_sections_are_free() -> None:
-    assert find_faults({"splits": {"test": {}}}, {"splits": {"other": {}}}) == []
+def test_sections_whose_keys_are_data_are_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("splits:\n  test:\n    folder: val\ncoarse:\n  layers: all\n  comparisons:\n    start: [a, b]\n")
+    overlay = {"splits": {"other": {}}, "coarse": {"comparisons": {"depth": ["c", "d"]}}}
+    assert find_faults(read_params(path), overlay) == []
+    write_merged(path, overlay)
+    merged = {"splits": {"other": {}}, "coarse": {"layers": "all", "comparisons": {"depth": ["c", "d"]}}}
+    assert read_params(path) == merged
 
 
 def test_unknown_scale_is_told(repository: Path) -> None:

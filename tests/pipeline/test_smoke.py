@@ -1,7 +1,8 @@
-"""The whole pipeline at the smoke scale, through DVC itself, in a copy without git."""
+"""The whole study at the smoke scale, through DVC itself, and the ways to vary and share it."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,52 +14,124 @@ from maskrcnn.config import read_params
 from stages import scale
 
 ROOT = Path(__file__).parents[2]
-CODE = ("maskrcnn", "stages", "scales", "dvc.yaml", "dvc.lock", ".dvcignore")
+CODE = ("maskrcnn", "stages", "scales", "pins", "dvc.yaml", ".dvcignore", ".gitignore", "metrics/published_2021")
 PRETRAINED = ("models/pretrained.h5", "metrics/train/pretrained.json", "plots/history/pretrained.csv")
+TUNING = {"babysit", "coarse", "coarse_best", "hyperband"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the pipeline runs on, at the smoke scale, after one `dvc repro`."""
-    root = tmp_path_factory.mktemp("smoke")
-    for name in (*CODE, *PRETRAINED, "params.yaml"):
-        source, target = ROOT / name, root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    dvc(root, "init", "--no-scm")
-    scale.main("smoke", root)
-    dvc(root, "repro")
-    return root
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-def dvc(root: Path, *arguments: str) -> str:
-    """Runs DVC in a repository with this Python, and with the package that lies there."""
+def run(root: Path, *arguments: str) -> str:
+    """Runs a program of this Python's environment in a repository, with the package that lies there."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    variables = {"PATH": path, "PYTHONPATH": str(root), "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     process = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(root), "DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
+        arguments, cwd=root, env=os.environ | variables, capture_output=True, text=True
     )
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 
 
-def test_every_variant_is_scored(repository: Path) -> None:
-    for name in read_params(repository / "params.yaml")["variants"]:
-        scores = json.loads((repository / f"metrics/test/{name}.json").read_text())
+def dvc(root: Path, *arguments: str) -> str:
+    return run(root, sys.executable, "-m", "dvc", *arguments)
+
+
+def git(root: Path, *arguments: str) -> str:
+    return run(root, "git", "-c", "user.name=A", "-c", "user.email=a@b.c", *arguments)
+
+
+def find_stages(output: str) -> list[str]:
+    """Returns the stages that a run of DVC executed, in their order."""
+    return re.findall(r"Running stage '(\S+)'", output)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository at the smoke scale after one `dvc repro`, all of it committed."""
+    root = tmp_path_factory.mktemp("smoke")
+    for name in (*CODE, *PRETRAINED, "params.yaml"):
+        source, target = ROOT / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    git(root, "init", "--quiet")
+    dvc(root, "init", "--quiet")
+    shutil.copy(ROOT / "dvc.lock", root / "dvc.lock")
+    scale.main("smoke", root)
+    dvc(root, "repro")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "The study at the smoke scale")
+    return root
+
+
+@pytest.fixture
+def clean(repository: Path) -> Path:
+    """The repository as it was committed."""
+    git(repository, "reset", "--quiet", "--hard")
+    dvc(repository, "checkout", "--quiet")
+    return repository
+
+
+def test_every_variant_is_scored(clean: Path) -> None:
+    for name in read_params(clean / "params.yaml")["variants"]:
+        scores = json.loads((clean / f"metrics/test/{name}.json").read_text())
         assert 0 <= scores["AP50"] <= 1
+        assert f" {name} " in (clean / "metrics/tables.md").read_text()
 
 
-def test_second_run_does_nothing(repository: Path) -> None:
-    assert "up to date" in dvc(repository, "repro")
-    assert "up to date" in dvc(repository, "status")
+def test_second_run_does_nothing(clean: Path) -> None:
+    assert "up to date" in dvc(clean, "repro")
+    assert "up to date" in dvc(clean, "status")
 
 
-def test_scoring_alone_follows_its_code(repository: Path) -> None:
-    script = repository / "stages/evaluate.py"
+def test_scoring_alone_follows_its_code(clean: Path) -> None:
+    script = clean / "stages/evaluate.py"
     script.write_text(script.read_text() + "\n")
-    assert dvc(repository, "repro").count("Running stage") == len(read_params(repository / "params.yaml")["variants"])
+    names = read_params(clean / "params.yaml")["variants"]
+    assert find_stages(dvc(clean, "repro")) == [f"evaluate@{name}" for name in names]
+
+
+def test_the_ap_table_compares_two_variants(clean: Path) -> None:
+    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "report.variant=flip", "report")) == ["report"]
+    table = dvc(clean, "metrics", "diff", "HEAD", "flip", "--no-path", "--all", "--targets", "metrics/ap.json")
+    header, *rows = table.splitlines()
+    assert header.split() == ["Metric", "HEAD", "flip", "Change"]
+    base, flip = (json.loads((clean / f"metrics/test/{name}.json").read_text()) for name in ("base", "flip"))
+    cells = {row.split()[0]: row.split()[1:3] for row in rows}
+    assert [float(cell) for cell in cells["AP50"]] == pytest.approx([base["AP50"], flip["AP50"]], rel=1e-4)
+    assert {"rAP", "cAP_car"} < set(cells)
+
+
+def test_another_variant_runs_only_what_is_new(clean: Path) -> None:
+    setting = "+variants.mirror={start: models/pretrained.h5, layers: heads, augment: [flip]}"
+    stages = find_stages(dvc(clean, "exp", "run", "-n", "mirror", "-S", setting))
+    assert sorted(stages) == ["compare", *(f"{stage}@mirror" for stage in ("draw", "evaluate", "predict", "train"))]
+
+
+def test_overruled_hyperparameters_rerun_training_but_not_tuning(clean: Path) -> None:
+    stages = find_stages(dvc(clean, "exp", "run", "-n", "rate", "-S", "select.learning_rate=0.00123", "train@base"))
+    assert stages == ["select", "train@base"]
+    assert read_params(clean / "tuning/selected.yaml")["learning_rate"] == 0.00123
+
+
+def test_pinned_hyperparameters_need_no_tuning(clean: Path) -> None:
+    setting = "train.hyperparameters=pins/published_2021.yaml"
+    assert find_stages(dvc(clean, "exp", "run", "-n", "pinned", "-S", setting, "train@base")) == ["train@base"]
+
+
+def test_a_changed_variant_reruns_alone(clean: Path) -> None:
+    stages = find_stages(dvc(clean, "exp", "run", "-n", "changed", "-S", "variants.flip.layers=5+"))
+    assert {stage.partition("@")[2] for stage in stages} == {"flip", ""}
+    assert not {stage.partition("@")[0] for stage in stages} & TUNING
+
+
+def test_a_second_clone_pulls_and_trains_nothing(clean: Path, tmp_path: Path) -> None:
+    dvc(clean, "remote", "add", "--default", "--force", "team", str(tmp_path / "remote"))
+    dvc(clean, "push", "--quiet")
+    git(clean, "add", "--all")
+    git(clean, "commit", "--quiet", "--allow-empty", "--message", "Share")
+    git(tmp_path, "clone", "--quiet", str(clean), "second")
+    second = tmp_path / "second"
+    assert find_stages(dvc(second, "repro", "--pull", "--allow-missing")) == []
+    for name in read_params(second / "params.yaml")["variants"]:
+        assert (second / f"models/{name}.h5").is_file()
+        assert (second / f"metrics/test/{name}.json").is_file()

@@ -16,6 +16,7 @@ from stages import draw, predict, preprocess, pretrain, synthesize, train
 ROOT = Path(__file__).parents[2]
 TINY = {"backbone_width": 8, "fpn_channels": 16, "rpn_channels": 16, "box_channels": 32, "mask_channels": 8}
 SHORT = {"batch_size": 2, "epochs": 2, "steps": 2, "validation_steps": 1}
+TUNED = "optimizer: adam\nlearning_rate: 0.0005\nmomentum: 0.9\nweight_decay: 0.0001\n"
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,14 @@ def write_params(root: Path) -> None:
     for split, city in (("training", "aachen"), ("validation", "lindau"), ("test", "munster")):
         params["splits"][split]["cities"] = [city]
     params["model"] |= TINY
-    params["pretrain"]["data"] |= {"frames": 8, "validation_frames": 8}
+    params["pretrain"] |= {"frames": 8, "validation_frames": 8}
     params["pretrain"]["schedule"] |= SHORT
-    params["train"] |= SHORT
+    params["train"] |= {"hyperparameters": "tuned.yaml"}
+    params["train"]["schedule"] |= SHORT
     params["predict"] |= {"min_confidence": 0.0, "batch_size": 2, "num_detections": 5}
     params["draw"] |= {"images": 2, "min_score": 0.0}
     YAML().dump(params, root / "params.yaml")
+    (root / "tuned.yaml").write_text(TUNED)
 
 
 def test_every_epoch_has_its_losses(root: Path) -> None:
@@ -67,7 +70,7 @@ def test_start_weights_are_half_the_size_of_a_model(root: Path) -> None:
 
 
 def test_nothing_unfinished_is_left(root: Path) -> None:
-    assert not list((root / "checkpoints").iterdir())
+    assert not [path for path in (root / "checkpoints").rglob("*") if path.is_file()]
     assert not [path for path in root.rglob("*") if path.name.startswith(".")]
 
 
@@ -89,6 +92,7 @@ def test_the_start_weights_must_be_there(root: Path) -> None:
     params = read_params(root / "params.yaml")
     params["variants"]["lost"] = {"start": "models/lost.h5", "layers": "heads"}
     YAML().dump(params, root / "params.yaml")
+    (root / "tuned.yaml").write_text(TUNED)
     with pytest.raises(FileNotFoundError, match=r"lost\.h5` must exist"):
         train.main("lost", root)
     assert not (root / "models/lost.h5").exists()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation.predictions import encode_predictions
-from maskrcnn.viz.detections import OPACITY, draw_detections, tint
-from maskrcnn.viz.panels import spread_colors
+from maskrcnn.viz.detections import STRONG, draw_detections, draw_masks, read_mask
+from maskrcnn.viz.panels import OPACITY, spread_colors
 
 SHAPE = (8, 16)
 
@@ -38,8 +38,15 @@ def test_the_picture_is_tinted_where_the_masks_are(found):
     np.testing.assert_allclose(picture[7, 15], 0.2 * (1 - OPACITY) + OPACITY * bus)
 
 
-def test_a_tint_keeps_what_it_covers_visible(found):
-    picture = np.random.default_rng(1).random((*SHAPE, 3))
-    tinted = tint(picture, found.rles[0], np.array([1.0, 0.0, 0.0]))
-    np.testing.assert_array_equal(tinted[4:], picture[4:])
-    np.testing.assert_allclose(tinted[:4, :4, 1:], (1 - OPACITY) * picture[:4, :4, 1:])
+def test_masks_are_drawn_before_dim_grey(found):
+    axes = draw_masks(np.full((*SHAPE, 3), 51, np.uint8), found, 0.5, "street").axes[0]
+    picture = axes.images[0].get_array()
+    np.testing.assert_allclose(picture[7, 0], 0.6 * 0.2)
+    np.testing.assert_allclose(picture[0, 0], (1 - STRONG) * 0.6 * 0.2 + STRONG * spread_colors(3)[0])
+    np.testing.assert_allclose(picture[2, 3], (1 - STRONG) * 0.6 * 0.2 + STRONG * spread_colors(3)[0])  # no third
+    assert len(axes.patches) == 2  # outlines
+    assert not axes.texts and axes.get_title() == "street"
+
+
+def test_a_mask_is_read_at_image_size(found):
+    np.testing.assert_array_equal(read_mask(found, 1, SHAPE), paint((2, 6, 8, 16))[0])

@@ -104,13 +104,6 @@ def test_narrow_boxes_have_no_label(truth: Truth) -> None:
     assert {text.get_text() for text in panel.texts} == {"person", "bus"}
 
 
-def test_neighbouring_colors_differ() -> None:
-    colors = spread_colors(40)
-    assert colors.shape == (40, 3)
-    for distance in (1, 2, 3):
-        assert np.abs(colors[distance:] - colors[:-distance]).max(axis=1).min() > 0.3
-
-
 def test_an_image_without_truth_is_drawn(tmp_path: Path) -> None:
     frame = write_frame(tmp_path)
     record = build_record(frame, SHAPE, SHAPE, (8, 8), instance_map=False)

@@ -1,0 +1,65 @@
+"""The inference network as a file that runs without this package: SavedModel or ONNX.
+
+Either takes `images` (B, H, W, 3), uint8 RGB, and gives by name what `MaskRCNN.call` gives: normalised
+boxes, class_ids, scores, masks in their boxes, and proposals. What is left to the caller is in
+`inference`: rounding boxes to pixels and pasting masks.
+"""
+
+from pathlib import Path
+
+import keras
+
+from maskrcnn.files import whole_file, whole_folder
+from maskrcnn.model import MaskRCNN
+
+
+def export_saved_model(
+    network: MaskRCNN, path: Path, *, min_confidence: float = 0.7, nms_iou: float = 0.3, max_count: int = 100
+) -> None:
+    """Writes a TensorFlow SavedModel, whole or not at all; its endpoint is `serve`.
+
+    Args:
+        network: A built network.
+        path: The folder to write; what was there is removed.
+        min_confidence: Smallest score kept.
+        nms_iou: IoU above which the weaker of two objects of one class goes.
+        max_count: Objects kept of an image at most.
+    Raises:
+        ValueError: if Keras does not run on TensorFlow.
+    """
+    _check_backend()
+    settings = {"min_confidence": min_confidence, "nms_iou": nms_iou, "max_count": max_count}
+    with whole_folder(path) as folder:
+        _export(network, folder, "tf_saved_model", settings)
+
+
+def export_onnx(
+    network: MaskRCNN, path: Path, *, min_confidence: float = 0.7, nms_iou: float = 0.3, max_count: int = 100
+) -> None:
+    """Writes an ONNX file, whole or not at all; see `export_saved_model`.
+
+    Its mask head runs on all `max_count` slots: the converter folds no weights inside of a branch.
+
+    Args:
+        path: The `.onnx` file.
+    """
+    _check_backend()
+    settings = {"min_confidence": min_confidence, "nms_iou": nms_iou, "max_count": max_count}
+    with whole_file(path) as file:
+        _export(network, file, "onnx", {**settings, "mask_slots": max_count})
+
+
+def _export(network: MaskRCNN, path: Path, form: str, settings: dict[str, float]) -> None:
+    shape = (*network.image_shape, 3)
+    images = keras.Input(shape, dtype="uint8", name="images")
+    signature = [keras.InputSpec(shape=(None, *shape), dtype="uint8", name="images")]
+    model = keras.Model(images, network(images, **settings))
+    model.export(path, format=form, verbose=False, input_signature=signature)
+
+
+def _check_backend() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"`KERAS_BACKEND` must be tensorflow to export; got {keras.backend.backend()}. "
+            "The weights are the same on either: write and read them with `maskrcnn.weights`."
+        )

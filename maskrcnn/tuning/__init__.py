@@ -1,0 +1,1 @@
+"""Tuning: does the network learn, which candidate and about which rate, which hyperparameters exactly."""

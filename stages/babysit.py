@@ -1,0 +1,60 @@
+"""Watches the network learn the reduced training split, which it is also judged by, and says whether it learns.
+
+Reads   data/processed/reduced_training.npz, the images below data.root, babysit.start
+Writes  tuning/babysit.yaml, plots/history/babysit.csv
+Params  data, preprocess, model, sampling, babysit
+"""
+
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from maskrcnn.config import Babysit, Data, Model, Preprocess, Sampling, read_params, read_section
+from maskrcnn.files import write_text
+from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.tuning.babysitting import judge
+from maskrcnn.tuning.bench import set_up_bench
+from maskrcnn.tuning.findings import write_finding
+
+
+def main(root: Path = Path()) -> None:
+    """Writes the losses and the verdict; a stopped training goes on with its next epoch.
+
+    Args:
+        root: Folder of the repository.
+    Raises:
+        ValueError: if the loss does not fall far enough.
+    """
+    params = read_params(root / "params.yaml")
+    data = read_section(Data, params.get("data"), "data")
+    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
+    model = read_section(Model, params.get("model"), "model")
+    sampling = read_section(Sampling, params.get("sampling"), "sampling")
+    babysit = read_section(Babysit, params.get("babysit"), "babysit")
+    hyperparameters, schedule = babysit.hyperparameters, babysit.schedule
+    bench = set_up_bench(
+        root,
+        data,
+        preprocess,
+        model,
+        sampling,
+        schedule,
+        start=babysit.start,
+        backbone=babysit.backbone,
+        layers=babysit.layers,
+        optimizer=hyperparameters.optimizer,
+        validation="reduced_training",
+    )
+    bench.learner.reset(hyperparameters)
+    before = bench.learner.evaluate(bench.validation)
+    files = [root / "data/processed/reduced_training.npz", root / babysit.start]
+    name = fingerprint([preprocess, model, sampling, babysit, keras.backend.backend()], files)
+    with open_checkpoints(root, "babysit", name) as folder:
+        run = bench.train(hyperparameters, schedule.epochs, folder)
+    write_text(root / "plots/history/babysit.csv", pd.DataFrame(run.rows).to_csv(index=False))
+    write_finding(root / "tuning/babysit.yaml", judge(before, run, babysit.fall))
+
+
+if __name__ == "__main__":
+    main()

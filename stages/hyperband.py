@@ -1,0 +1,93 @@
+"""Searches one optimizer's hyperparameters with Hyperband.
+
+Reads   data/processed/{reduced_training,reduced_validation}.npz, the images below data.root, hyperband.start,
+        tuning/coarse_best.yaml
+Writes  tuning/hyperband/<optimizer>.yaml, plots/hyperband/<optimizer>.csv
+Params  data, preprocess, model, sampling, hyperband, search.<optimizer>
+"""
+
+import argparse
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from maskrcnn.config import Data, Hyperband, Model, Preprocess, Sampling, SearchSpace, read_params, read_section
+from maskrcnn.files import write_text
+from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.tuning.bench import set_up_bench
+from maskrcnn.tuning.comparison import CoarseBest
+from maskrcnn.tuning.findings import read_finding, write_finding
+from maskrcnn.tuning.hyperband import HyperbandSearch, is_worker
+from maskrcnn.tuning.trials import Search, find_best
+
+
+def main(optimizer: str, root: Path = Path()) -> None:
+    """Writes all trials and the two best; a stopped search goes on with the next epoch of its trial.
+
+    Args:
+        optimizer: A key of the section `search`.
+        root: Folder of the repository.
+    """
+    params = read_params(root / "params.yaml")
+    data = read_section(Data, params.get("data"), "data")
+    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
+    model = read_section(Model, params.get("model"), "model")
+    sampling = read_section(Sampling, params.get("sampling"), "sampling")
+    settings = read_section(Hyperband, params.get("hyperband"), "hyperband")
+    space = read_section(SearchSpace, params.get("search", {}).get(optimizer), f"search.{optimizer}")
+    space = fill_space(space, optimizer, root)
+    set_up = partial(
+        set_up_bench,
+        root,
+        data,
+        preprocess,
+        model,
+        sampling,
+        settings.schedule,
+        start=settings.start,
+        backbone=model.backbone,
+        layers=settings.layers,
+        optimizer=optimizer,
+    )
+    files = [root / f"data/processed/reduced_{split}.npz" for split in ("training", "validation")]
+    followed = [preprocess, model, sampling, settings, space, keras.backend.backend()]
+    name = fingerprint(followed, [*files, root / settings.start])
+    with open_folder(root, optimizer, name) as folder:
+        search = HyperbandSearch(set_up, optimizer, space, settings, folder)
+        search.search(verbose=0)
+        if not is_worker():
+            trials = search.table()
+            history = pd.DataFrame(search.history())
+            write_finding(
+                root / f"tuning/hyperband/{optimizer}.yaml", Search(optimizer, space, find_best(trials), trials)
+            )
+            write_text(root / f"plots/hyperband/{optimizer}.csv", history.to_csv(index=False))
+
+
+def fill_space(space: SearchSpace, optimizer: str, root: Path) -> SearchSpace:
+    """Returns the ranges with the coarse interval in the place of missing learning rates."""
+    if space.learning_rate:
+        return space
+    coarse = read_finding(CoarseBest, root / "tuning/coarse_best.yaml", "coarse_best")
+    if optimizer not in coarse.intervals:
+        raise ValueError(f"`search.{optimizer}.learning_rate` must be given; no candidate has this optimizer.")
+    interval = coarse.intervals[optimizer]
+    return replace(space, learning_rate=(interval.low, interval.high))
+
+
+def open_folder(root: Path, optimizer: str, name: str) -> AbstractContextManager[Path]:
+    """Gives the folder of the runs: to the chief alone, or to a worker beside the chief, who removes it."""
+    if is_worker():
+        return nullcontext(Path(os.environ.get("DVC_ROOT", root)) / "checkpoints/hyperband" / optimizer / name)
+    return open_checkpoints(root, f"hyperband/{optimizer}", name)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Searches one optimizer's hyperparameters with Hyperband.")
+    parser.add_argument("optimizer", help="a key of the section `search` of params.yaml")
+    main(parser.parse_args().optimizer)

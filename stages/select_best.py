@@ -1,0 +1,39 @@
+"""Selects the hyperparameters of the final trainings: the best that was found, unless params.yaml overrules it.
+
+Reads   tuning/hyperband/<optimizer>.yaml of every optimizer that is searched
+Writes  tuning/selected.yaml, tuning/selected_why.yaml
+Params  search, select
+
+The script of the stage `select`; a file of that name would hide the module of the standard library.
+"""
+
+from pathlib import Path
+
+from maskrcnn.config import Select, read_params, read_section
+from maskrcnn.tuning.findings import read_finding, write_finding
+from maskrcnn.tuning.selection import select
+from maskrcnn.tuning.trials import Search
+
+
+def main(root: Path = Path()) -> None:
+    """Writes the hyperparameters and, in a file of its own, why.
+
+    A value that overrules by the one that was found leaves the first file as it was, and with it all
+    that was trained.
+
+    Args:
+        root: Folder of the repository.
+    """
+    params = read_params(root / "params.yaml")
+    overrule = read_section(Select, params.get("select"), "select")
+    searches = {
+        name: read_finding(Search, root / f"tuning/hyperband/{name}.yaml", f"hyperband@{name}")
+        for name in params.get("search", {})
+    }
+    hyperparameters, selection = select(searches, overrule)
+    write_finding(root / "tuning/selected_why.yaml", selection)
+    write_finding(root / "tuning/selected.yaml", hyperparameters)
+
+
+if __name__ == "__main__":
+    main()

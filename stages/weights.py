@@ -1,0 +1,58 @@
+"""Turns one released file into complete start weights, so that trainings read nothing but complete files.
+
+Reads   weights.<name>.path
+Writes  models/start/<name>.h5, models/start/<name>.yaml
+Params  model, weights.<name>
+"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+from ruamel.yaml import YAML
+
+from maskrcnn.config import Model, StartWeights, read_params, read_section
+from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.files import whole_file
+from maskrcnn.model import SMALLEST_SIDE, build_mask_rcnn
+from maskrcnn.weights import Report, load_matterport, write_weights
+from maskrcnn.weights.released import map_classes, verify_digest
+
+
+def main(name: str, root: Path = Path()) -> None:
+    """Writes the start weights and the report on where they come from.
+
+    Args:
+        name: A key of the section `weights`.
+        root: Folder of the repository.
+    """
+    params = read_params(root / "params.yaml")
+    model = read_section(Model, params.get("model"), "model")
+    settings = read_section(StartWeights, params.get("weights", {}).get(name), f"weights.{name}")
+    class_map = map_classes(CLASS_NAMES, settings.class_map) if settings.class_map else None
+    path = root / settings.path
+    sha256 = verify_digest(path, settings.sha256)
+    keras.utils.set_random_seed(settings.seed)
+    shape = asdict(model) | {"backbone": settings.backbone}
+    network = build_mask_rcnn(image_shape=(SMALLEST_SIDE, SMALLEST_SIDE), class_count=len(CLASS_NAMES), **shape)
+    report = load_matterport(network, path, class_map=class_map, fresh=settings.fresh)
+    write_weights(network, root / f"models/start/{name}.h5")
+    with whole_file(root / f"models/start/{name}.yaml") as unfinished:
+        YAML().dump(describe(report, settings.path, sha256), unfinished)
+
+
+def describe(report: Report, path: str, sha256: str) -> dict[str, Any]:
+    """Returns the file, how many tensors met which fate, and which they are but for those that were just read."""
+    fates = asdict(report)
+    layout = fates.pop("layout")
+    counts = {fate: len(names) for fate, names in fates.items()}
+    lists = {fate: names for fate, names in fates.items() if names and fate != "loaded"}
+    return {"path": path, "sha256": sha256, "layout": layout, "counts": counts, **lists}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Turns one released file into complete start weights.")
+    parser.add_argument("name", help="a key of the section `weights` of params.yaml")
+    main(parser.parse_args().name)

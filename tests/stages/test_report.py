@@ -1,0 +1,51 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.report import main
+from tests.stages.drawn import write_json, write_params
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name, ap in (("base", 0.5), ("flip", 0.75)):
+        row = {"AP50": ap, "rAP": 0.25, "cAP_car": 1, "images": 3, "images_without_truth": 0, "images_car": 2}
+        write_json(tmp_path / f"metrics/test/{name}.json", row)
+        write_json(tmp_path / f"metrics/iou/{name}.json", {"AP50": ap, "AP95": 0})
+    write_params(tmp_path)
+    return tmp_path
+
+
+def read(root: Path) -> dict[str, float]:
+    return json.loads((root / "metrics/ap.json").read_text())
+
+
+def test_all_average_precisions_in_one_flat_row(root: Path) -> None:
+    main(root)
+    assert read(root) == {"AP50": 0.5, "rAP": 0.25, "cAP_car": 1, "AP95": 0}
+
+
+def test_the_variant_is_a_parameter(root: Path) -> None:
+    write_params(root, report={"variant": "flip"})
+    main(root)
+    assert read(root)["AP50"] == 0.75
+
+
+def test_an_unknown_variant_is_named(root: Path) -> None:
+    write_params(root, report={"variant": "flop"})
+    with pytest.raises(FileNotFoundError, match=r"flop\.json` must exist; run `dvc repro evaluate@flop`"):
+        main(root)
+    assert not (root / "metrics/ap.json").exists()
+
+
+def test_nothing_heavy_is_imported() -> None:
+    # `dvc exp run -S report.variant=flip report` should take seconds.
+    heavy = "import sys, stages.report; print({'numpy', 'keras', 'matplotlib', 'pandas'} & set(sys.modules))"
+    output = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert output.stdout.strip() == "set()"
+
+
+ROOT = Path(__file__).parents[2]

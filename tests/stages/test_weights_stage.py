@@ -1,0 +1,120 @@
+"""The stage that completes start weights, on the tests' own small files."""
+
+import hashlib
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from maskrcnn.config import Model, read_params, read_section
+from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.weights import write_weights
+from maskrcnn.weights.tensors import open_tensors
+from stages import weights
+from tests.weights.files import NARROW, build, replace, scramble
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights of a shallow network, of which the stage has made those of a deeper one."""
+    root = tmp_path_factory.mktemp("project")
+    params = read_params(ROOT / "params.yaml")
+    params["model"] |= NARROW
+    write_params(root, params)
+    settings = asdict(read_section(Model, params["model"], "model"))
+    shallow = build(image_shape=(64, 64), class_count=len(CLASS_NAMES), **settings)
+    scramble(shallow, 1)
+    write_weights(shallow, root / "models/pretrained.h5")
+    weights.main("deeper", root)
+    return root
+
+
+def write_params(root: Path, params: dict[str, Any]) -> None:
+    YAML().dump(params, root / "params.yaml")
+
+
+def copy_with(root: Path, folder: Path, **settings: Any) -> Path:
+    """Returns a folder whose one section `weights.mine` reads the shallow weights."""
+    params = read_params(root / "params.yaml")
+    write_params(
+        folder, params | {"weights": {"mine": {"path": "mine.h5", "backbone": "resnet14", "seed": 1} | settings}}
+    )
+    shutil.copy(root / "models/pretrained.h5", folder / "mine.h5")
+    return folder
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    with open_tensors(path) as tensors:
+        return {name: tensor[()] for name, tensor in tensors.items()}
+
+
+def read_report(root: Path, name: str) -> dict[str, Any]:
+    return YAML(typ="safe").load(root / f"models/start/{name}.yaml")
+
+
+def test_a_deeper_network_starts_as_the_shallow_one(root: Path) -> None:
+    shallow, deep = (read_tensors(root / f"models/{name}.h5") for name in ("pretrained", "start/deeper"))
+    for name, tensor in shallow.items():
+        np.testing.assert_array_equal(deep[name], tensor, err_msg=name)
+    # the other blocks add nothing: a batch norm of zeros ends their residual branch
+    for stage in (2, 3, 4, 5):
+        for tensor in ("gamma", "beta"):
+            assert not deep[f"bn{stage}b_branch2c/bn{stage}b_branch2c/{tensor}:0"].any()
+
+
+def test_the_report_counts_every_tensor(root: Path) -> None:
+    report = read_report(root, "deeper")
+    assert report["path"] == "models/pretrained.h5"
+    assert report["sha256"] == hashlib.sha256((root / "models/pretrained.h5").read_bytes()).hexdigest()
+    # four more blocks, each of three convolutions with kernel, bias and the four tensors of a batch norm;
+    # gamma and beta of the last are zeros
+    assert report["counts"]["fresh"] == len(report["fresh"]) == 4 * (3 * 6 - 2)
+    assert report["counts"]["zeroed"] == 4 * 2
+    assert "bn5b_branch2c/bn5b_branch2c/gamma:0" in report["zeroed"]
+    assert sum(report["counts"].values()) == len(read_tensors(root / "models/start/deeper.h5"))
+
+
+def test_coco_classes_are_taken_over_and_the_others_are_drawn_from_the_seed(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, class_map="coco")
+    logits = "mrcnn_class_logits/mrcnn_class_logits"
+    with h5py.File(tmp_path / "mine.h5", "a") as file:
+        for layer, depth in (("mrcnn_class_logits", 1), ("mrcnn_bbox_fc", 4), ("mrcnn_mask", 1)):
+            for tensor in ("kernel", "bias"):
+                shape = (*file[f"{layer}/{layer}/{tensor}:0"].shape[:-1], 81 * depth)
+                replace(file, f"{layer}/{layer}/{tensor}:0", np.broadcast_to(np.arange(81 * depth) / depth, shape))
+    drawn = []
+    for _ in range(2):
+        weights.main("mine", tmp_path)
+        drawn.append((tmp_path / "models/start/mine.h5").read_bytes())
+    assert drawn[0] == drawn[1]
+    tensors = read_tensors(tmp_path / "models/start/mine.h5")
+    # background, car, person, rider, motorcycle, bicycle, bus, trailer, truck, caravan, train; a fresh bias is 0
+    np.testing.assert_array_equal(tensors[f"{logits}/bias:0"], [0, 3, 1, 0, 4, 2, 6, 0, 8, 0, 7])
+    fresh = tensors[f"{logits}/kernel:0"][:, CLASS_NAMES.index("rider")]
+    assert 0 < fresh.std() < 1
+    assert len(read_report(tmp_path, "mine")["mapped"]) == 6
+
+
+def test_another_file_than_declared_is_refused(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, sha256="0" * 64)
+    with pytest.raises(ValueError, match=r"mine\.h5` must have the SHA-256 0{64}; got "):
+        weights.main("mine", tmp_path)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_released_file_that_is_missing_is_to_be_fetched(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, path="weights/mask_rcnn_coco.h5")
+    with pytest.raises(FileNotFoundError, match=r"coco\.h5` must exist; `maskrcnn weights fetch coco` downloads"):
+        weights.main("mine", tmp_path)
+
+
+def test_a_name_must_be_in_the_params(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"`weights\.none` must be a section of params\.yaml"):
+        weights.main("none", root)

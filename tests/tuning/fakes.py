@@ -1,0 +1,59 @@
+"""A learner that only pretends, in no time: its loss follows from the hyperparameters and the epochs done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+
+from maskrcnn.config import Hyperparameters
+from maskrcnn.training.learner import Divergence
+from maskrcnn.tuning.bench import Bench
+
+GOOD_RATE = 1e-4
+DIVERGES_ABOVE = 3e-3
+STEPS = 10
+
+
+class FakeLearner:
+    """Falls to a floor that is lowest at `GOOD_RATE`, and diverges at high rates.
+
+    Args:
+        stop_after: Epochs after which the process is stopped, as by a person; None for never.
+        hungry: Momentum above which there is not enough memory.
+    """
+
+    def __init__(self, stop_after: int | None = None, hungry: float = 1.0):
+        self.stop_after, self.hungry = stop_after, hungry
+        self.learned: list[tuple[Hyperparameters, int]] = []
+        self.progress = -1  # spoiled until it is reset
+
+    def reset(self, hyperparameters: Hyperparameters) -> None:
+        self.hyperparameters, self.progress = hyperparameters, 0
+
+    def learn(self, training: Any, validation: Any, *, epochs: int, first_epoch: int) -> pd.DataFrame:
+        assert self.progress == first_epoch == epochs - 1, "goes on where the state is"
+        if len(self.learned) == self.stop_after:
+            raise KeyboardInterrupt
+        self.learned.append((self.hyperparameters, epochs))
+        if self.hyperparameters.momentum > self.hungry:
+            self.progress = -1
+            raise MemoryError("no room for a tensor\nwith all its details")
+        if self.hyperparameters.learning_rate > DIVERGES_ABOVE and epochs == 2:
+            self.progress = -1
+            raise Divergence(epochs, first_epoch * STEPS + 3)
+        self.progress = epochs
+        loss = abs(np.log10(self.hyperparameters.learning_rate / GOOD_RATE)) + 1 / epochs
+        return pd.DataFrame([{"epoch": epochs, "loss": loss - 0.1, "val_loss": loss}])
+
+    def read_state(self) -> dict[str, ndarray]:
+        return {"epochs": np.array(self.progress)}
+
+    def write_state(self, state: Mapping[str, ndarray]) -> None:
+        self.progress = int(state["epochs"])
+
+
+def make_bench(**arguments: Any) -> Bench:
+    """Returns a bench on which nothing is trained."""
+    return Bench(FakeLearner(**arguments), None, None)  # type: ignore[arg-type]

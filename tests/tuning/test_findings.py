@@ -1,0 +1,71 @@
+"""What tuning stages hand on: written as YAML, read back the same."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maskrcnn.tuning.findings import read_finding, shorten, write_finding
+
+
+@dataclass(frozen=True)
+class Cup:
+    size: float
+    handle: str | None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A finding with a value of every kind that tuning writes."""
+
+    name: str
+    range: tuple[float, float]
+    cups: list[Cup]
+    best: dict[str, Cup | None]
+
+
+SHELF = Shelf("upper", (1e-5, 0.1), [Cup(3.0, None), Cup(2.5, "left")], {"red": Cup(1e-6, "null"), "blue": None})
+
+
+def test_a_finding_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_finding(tmp_path / "tuning" / "shelf.yaml", SHELF)
+    assert read_finding(Shelf, tmp_path / "tuning" / "shelf.yaml", "shelf") == SHELF
+
+
+def test_rows_of_a_table_have_a_line_each(tmp_path: Path) -> None:
+    write_finding(tmp_path / "shelf.yaml", SHELF)
+    assert (tmp_path / "shelf.yaml").read_text().splitlines() == [
+        "name: upper",
+        "range: [1e-05, 0.1]",
+        "cups:",
+        "- {size: 3.0, handle: null}",
+        "- {size: 2.5, handle: left}",
+        "best:",
+        "  red: {size: 1e-06, handle: 'null'}",
+        "  blue: null",
+    ]
+
+
+def test_the_stage_that_makes_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"shelf\.yaml` must exist; `dvc repro shelf` makes it\."):
+        read_finding(Shelf, tmp_path / "shelf.yaml", "shelf")
+
+
+def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yaml").write_text("size: big\nhandle: left\n")
+    with pytest.raises(ValueError, match=r"shelf\.yaml\.size` must be float; got 'big'"):
+        read_finding(Cup, tmp_path / "shelf.yaml", "shelf")
+
+
+@given(st.floats(1e-9, 1e9))
+def test_shortening_keeps_four_digits(value: float) -> None:
+    short = shorten(value)
+    assert short == pytest.approx(value, rel=5e-4)
+    assert shorten(short) == short
+
+
+def test_shortened_figures_are_round() -> None:
+    assert shorten(0.123456) == 0.1235
+    assert shorten(5.93214e-5) == 5.932e-5

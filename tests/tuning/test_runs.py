@@ -1,0 +1,44 @@
+"""Runs: kept whole, read back, and seen at an earlier epoch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskrcnn.config import Hyperparameters
+from maskrcnn.tuning.runs import Run, read_run, write_run
+
+ROWS = [{"epoch": 1, "val_loss": 2.0}, {"epoch": 2, "val_loss": 1.0}, {"epoch": 3, "val_loss": 1.0}]
+SLOW = Hyperparameters("sgd", 1e-5, 0.9, 0.0)
+FAST = Hyperparameters("sgd", 1e-4, 0.9, 0.0)
+
+
+def test_a_run_that_has_not_begun_is_empty(tmp_path: Path) -> None:
+    assert read_run(tmp_path, SLOW) == (Run(), {})
+
+
+@pytest.mark.parametrize("run", [Run(ROWS), Run(ROWS[:1], diverged_at_step=17)])
+def test_a_run_and_its_state_are_read_as_they_were_written(run: Run, tmp_path: Path) -> None:
+    write_run(tmp_path, SLOW, run, {"0": np.arange(3.0), "1": np.array(7)})
+    kept, state = read_run(tmp_path, SLOW)
+    assert kept == run
+    assert list(state) == ["0", "1"]
+    np.testing.assert_array_equal(state["0"], [0, 1, 2])
+
+
+@pytest.mark.parametrize("change", ["optimizer", "learning_rate", "momentum", "weight_decay"])
+def test_every_configuration_has_its_own_run(change: str, tmp_path: Path) -> None:
+    other = Hyperparameters(**{**vars(SLOW), change: "adam" if change == "optimizer" else 0.5})
+    write_run(tmp_path, SLOW, Run(ROWS), {})
+    assert read_run(tmp_path, other)[0] == Run()
+
+
+def test_an_earlier_epoch_knows_nothing_of_what_came_later() -> None:
+    run = Run(ROWS, diverged_at_step=40)
+    assert run.until(2) == Run(ROWS[:2])
+    assert run.until(3) == Run(ROWS)
+    assert run.until(4) == run
+
+
+def test_the_best_of_equal_epochs_is_the_first() -> None:
+    assert Run(ROWS).best() == ROWS[1]
