@@ -7,11 +7,13 @@ RUNTIME := $(VENV)/.$(DEVICE)
 TOOLS := $(VENV)/.$(DEVICE)-dev
 UV := $(BIN)/uv pip
 COMPILE := $(UV) compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
-BACKEND_TESTS := $(wildcard tests/ops tests/layers tests/learning tests/parity)
+BACKEND_TESTS := $(wildcard tests/ops tests/layers tests/learning tests/training tests/parity)
 
 # DVC starts every stage with the `python` it finds first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Every stage is a process that imports TensorFlow: without bytecode, as where PYTHONDONTWRITEBYTECODE is set, in 15 s.
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help demo test lint slow cityscapes pretrain doctor lock clean
 

@@ -23,15 +23,9 @@ def sample_labels(
             `negative_slots`.
         seed: Source of randomness.
     Returns:
-        Indices (B, positive_slots + negative_slots), positives first, and whether each slot is filled.
-    Raises:
-        ValueError: if there are fewer labels than slots of one kind.
+        Indices (B, positive_slots + negative_slots), positives first, and whether each slot is filled; an
+        empty slot points anywhere.
     """
-    most_slots = max(positive_slots, negative_slots)
-    if labels.shape[1] < most_slots:
-        raise ValueError(
-            f"`labels` must be at least as many as the slots; got {labels.shape[1]} for {most_slots}. Draw fewer."
-        )
     keys = keras.random.uniform(ops.shape(labels), seed=seed)
     positives, is_positive = _draw(keys, labels > 0, positive_slots)
     negatives, is_negative = _draw(keys, labels < 0, negative_slots)
@@ -45,5 +39,7 @@ def sample_labels(
 
 def _draw(keys: Array, allowed: Array, slots: int) -> tuple[Array, Array]:
     """Returns the indices of the `slots` largest keys among the allowed, and which slots are filled."""
-    values, indices = ops.top_k(ops.where(allowed, keys, -1.0), slots)
-    return indices, values >= 0
+    drawn = min(slots, keys.shape[1])
+    values, indices = ops.top_k(ops.where(allowed, keys, -1.0), drawn)
+    padding = ((0, 0), (0, slots - drawn))
+    return ops.pad(indices, padding), ops.pad(values >= 0, padding)

@@ -11,6 +11,8 @@ from keras import backend, ops
 from maskrcnn.notation import Array, Boxes, ClassIds
 from maskrcnn.ops.boxes import pairwise_iou
 
+GRID_COLUMNS = 9  # of the places that classes are shifted to: 81 fill a square
+
 
 def nms(
     boxes: Float[Array, "N 4"],
@@ -54,18 +56,20 @@ def batched_nms(
 
 
 def separate_classes(boxes: Boxes, class_ids: ClassIds) -> Boxes:
-    """Shifts the boxes of every class to a place of their own, so that one NMS serves all classes.
+    """Shifts the boxes of every class to a place of their own on a grid, so that one NMS serves all classes.
 
-    Boxes of different classes no longer overlap. Those of one class keep their IoU up to rounding;
-    for ids up to 10 that is at most 0.001 pixels a coordinate in an image 2048 wide.
+    Boxes of different classes no longer overlap. Those of one class keep their IoU up to rounding, which
+    grows with the grid; for the 81 classes of COCO it is at most 0.001 pixels a coordinate in an image
+    2048 wide.
 
     Args:
         boxes: `(..., N, 4)`, any frame.
         class_ids: `(..., N)`, from 0 upwards.
     """
     spread = ops.max(boxes) - ops.min(boxes)
-    shift = ops.cast(class_ids, boxes.dtype) * spread
-    return boxes + shift[..., None] * ops.convert_to_tensor([1.0, 0.0, 1.0, 0.0], boxes.dtype)
+    place = ops.stack([class_ids // GRID_COLUMNS, class_ids % GRID_COLUMNS], axis=-1)
+    shift = ops.cast(place, boxes.dtype) * spread
+    return boxes + ops.concatenate([shift, shift], axis=-1)
 
 
 def _native_nms(

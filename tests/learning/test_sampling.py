@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +85,8 @@ def test_the_seed_decides_and_moves_on():
     assert (draws(2)[0] != first).any()
 
 
-@pytest.mark.parametrize("slots", [(4, 1), (1, 4)])
-def test_there_must_be_as_many_labels_as_slots(slots: tuple[int, int]):
-    with pytest.raises(ValueError, match="`labels` must be at least as many as the slots; got 3 for 4"):
-        sample([[1, -1, 0]], slots=slots)
+def test_slots_beyond_the_labels_stay_empty():
+    indices, filled = sample([[1, -1, 0]], slots=(4, 5))
+    assert indices.shape == filled.shape == (1, 9)
+    assert filled[0].tolist() == [True, False, False, False, True, False, False, False, False]
+    assert indices[filled].tolist() == [0, 1]

@@ -157,7 +157,7 @@ def test_keeping_classes_apart_moves_sides_by_a_thousandth_of_a_pixel():
     rng = np.random.default_rng(2)
     low = rng.random((2000, 2)).astype(np.float32)
     boxes = np.concatenate([low, np.minimum(low + 0.1, 1)], axis=-1)
-    apart = ops.convert_to_numpy(separate_classes(ops.convert_to_tensor(boxes), np.full(2000, 10)))
+    apart = ops.convert_to_numpy(separate_classes(ops.convert_to_tensor(boxes), np.full(2000, 80)))
     moved = (apart[:, 2:] - apart[:, :2]) - (boxes[:, 2:] - boxes[:, :2])
     assert 0 < np.abs(moved).max() * 2047 < 0.002  # two coordinates a side
 

@@ -29,10 +29,11 @@ def read_plots() -> dict[str, dict[str, Any]]:
         ("hyperband", "search", set()),
     ],
 )
-def test_plots_list_every_run_of_params(folder: str, section: str, also: set[str]) -> None:
+def test_plots_list_every_run_of_every_scale(folder: str, section: str, also: set[str]) -> None:
     files = {Path(file) for plot in read_plots().values() for file in plot["y"]}
     listed = {file.stem for file in files if file.parent == Path("plots") / folder}
-    assert listed == set(read_params(ROOT / "params.yaml")[section]) | also
+    scales = [ROOT / "params.yaml", *(ROOT / "scales").glob("*.yaml")]
+    assert listed == set().union(also, *(read_params(path).get(section, {}) for path in scales))
 
 
 def test_templates_are_there_and_used() -> None:
