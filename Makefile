@@ -7,6 +7,7 @@ RUNTIME := $(VENV)/.$(DEVICE)
 TOOLS := $(VENV)/.$(DEVICE)-dev
 UV := $(BIN)/uv pip
 COMPILE := $(UV) compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 BACKEND_TESTS := $(wildcard tests/ops tests/layers tests/learning tests/training tests/parity)
 
 # DVC starts every stage with the `python` it finds first.
@@ -38,8 +39,8 @@ doctor: $(RUNTIME)  ## Tells what is installed, and what is missing
 	$(BIN)/maskrcnn doctor
 
 test: lint  ## Lint, types, floors and tests under both backends
-	$(BIN)/pytest
-	KERAS_BACKEND=jax $(BIN)/pytest $(BACKEND_TESTS)
+	$(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
 
 slow: $(TOOLS) .venv-oracle  ## The tests that run whole pipelines, and those against the official evaluator
 	$(BIN)/pytest -m slow

@@ -36,8 +36,17 @@ class ConvNorm(layers.Layer):
         self.conv = layers.Conv2D(filters, kernel_size, strides, padding, name="conv")
         self.norm = layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name="norm")
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.conv.build(input_shape)
+        self.norm.build(self.conv.compute_output_shape(input_shape))
+
     def call(self, x: Array, training: bool = False) -> Array:
-        return self.norm(self.conv(x), training=training)
+        """Returns the norm of the convolution; frozen statistics are folded into the kernel."""
+        if training:
+            return self.norm(self.conv(x), training=True)
+        scale = self.norm.gamma * keras.ops.rsqrt(self.norm.moving_variance + self.norm.epsilon)
+        shift = self.norm.beta + (self.conv.bias - self.norm.moving_mean) * scale
+        return keras.ops.conv(x, self.conv.kernel * scale, self.conv.strides, self.conv.padding) + shift
 
 
 class Bottleneck(layers.Layer):

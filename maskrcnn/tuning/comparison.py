@@ -112,9 +112,9 @@ def check_comparisons(comparisons: Mapping[str, Sequence[str]], candidates: Mapp
             raise ValueError(
                 f"`coarse.comparisons.{aspect}` must name entries of `candidates`; got {', '.join(unknown)}."
             )
-        counts = {key: len({getattr(candidates[name], key) for name in names}) for key in ASPECTS}
-        varying = [key for key in ASPECTS if counts[key] > 1 and (key, aspect) != ("start", "backbone")]
-        if varying != [aspect] or counts[aspect] != len(names):
+        values = {key: {getattr(candidates[name], key) for name in names} for key in ASPECTS}
+        varying = [key for key in ASPECTS if len(values[key]) > 1 and (key, aspect) != ("start", "backbone")]
+        if varying != [aspect]:
             raise ValueError(
                 f"`coarse.comparisons.{aspect}` must hold candidates that differ in {aspect} alone; "
                 f"got {', '.join(names)}, which differ in {', '.join(varying) or 'nothing'}."

@@ -16,12 +16,14 @@ DIGITS = 4
 
 
 def write_finding(path: Path, finding: Any) -> None:
-    """Writes a dataclass, its innermost mappings and lists a line each; the inverse of `read_finding`."""
+    """Writes a dataclass, the innermost mappings and lists in it a line each; the inverse of `read_finding`."""
+    values = _plain(asdict(finding))
+    is_flat = not any(isinstance(value, (dict, list)) for value in values.values())
     yaml = YAML(typ="safe", pure=True)
-    yaml.width, yaml.default_flow_style = WIDTH, None
+    yaml.width, yaml.default_flow_style = WIDTH, False if is_flat else None
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     text = StringIO()
-    yaml.dump(_plain(asdict(finding)), text)
+    yaml.dump(values, text)
     write_text(path, text.getvalue())
 
 

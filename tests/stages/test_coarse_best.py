@@ -8,17 +8,30 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.config import Candidate, read_params
-from maskrcnn.tuning.comparison import CoarseBest, Sweep, SweptRate
+from maskrcnn.tuning.comparison import CoarseBest, Sweep, SweptRate, check_comparisons
 from maskrcnn.tuning.findings import read_finding, write_finding
 from stages import coarse_best
 
 ROOT = Path(__file__).parents[2]
+CANDIDATES = {
+    "random_resnet14_sgd": {"start": "random.txt", "backbone": "resnet14", "optimizer": "sgd"},
+    "random_resnet26_sgd": {"start": "random.txt", "backbone": "resnet26", "optimizer": "sgd"},
+    "pretrained_resnet14_sgd": {"start": "models/pretrained.h5", "backbone": "resnet14", "optimizer": "sgd"},
+    "pretrained_resnet14_adam": {"start": "models/pretrained.h5", "backbone": "resnet14", "optimizer": "adam"},
+}
+COMPARISONS = {
+    "start": ["random_resnet14_sgd", "pretrained_resnet14_sgd"],
+    "backbone": ["random_resnet14_sgd", "random_resnet26_sgd"],
+    "optimizer": ["pretrained_resnet14_sgd", "pretrained_resnet14_adam"],
+}
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with the demo's hyperparameters, in which the last candidate of every comparison is the best."""
+    """A folder in which the last candidate of every comparison is the best."""
     params = read_params(ROOT / "params.yaml")
+    params["candidates"] = CANDIDATES
+    params["coarse"]["comparisons"] = COMPARISONS
     YAML().dump(params, tmp_path / "params.yaml")
     for number, (name, values) in enumerate(params["candidates"].items()):
         rates = [SweptRate(rate, 9.0 - number + 10 * rate, 2, None) for rate in params["coarse"]["learning_rates"]]
@@ -43,7 +56,7 @@ def test_winners_and_intervals_are_written(root: Path) -> None:
     best = found(root)
     assert {aspect: comparison.winner for aspect, comparison in best.comparisons.items()} == {
         "start": "pretrained_resnet14_sgd",
-        "backbone": "pretrained_resnet26_sgd",
+        "backbone": "random_resnet26_sgd",
         "optimizer": "pretrained_resnet14_adam",
     }
     assert best.winner == Candidate("models/pretrained.h5", "resnet26", "adam")
@@ -63,6 +76,13 @@ def test_a_hint_is_given_where_the_trainings_do_not_follow(root: Path, capsys: p
     assert not capsys.readouterr().out
 
 
+@pytest.mark.parametrize("overlay", [None, "cityscapes"])
+def test_the_comparisons_of_every_scale_are_sound(overlay: str | None) -> None:
+    params = read_params(ROOT / "params.yaml") | (read_params(ROOT / f"scales/{overlay}.yaml") if overlay else {})
+    candidates = {name: Candidate(**values) for name, values in params["candidates"].items()}
+    check_comparisons(params["coarse"]["comparisons"], candidates)
+
+
 def test_candidates_that_are_no_longer_named_are_not_read(root: Path) -> None:
     write_finding(root / "tuning/coarse/removed.yaml", Sweep(Candidate("x.h5", "resnet14", "sgd"), []))
     expected = found(root)
@@ -71,8 +91,8 @@ def test_candidates_that_are_no_longer_named_are_not_read(root: Path) -> None:
 
 
 def test_a_missing_candidate_is_told_with_its_stage(root: Path) -> None:
-    (root / "tuning/coarse/pretrained_resnet26_sgd.yaml").unlink()
-    with pytest.raises(FileNotFoundError, match=r"`dvc repro coarse@pretrained_resnet26_sgd` makes it"):
+    (root / "tuning/coarse/random_resnet26_sgd.yaml").unlink()
+    with pytest.raises(FileNotFoundError, match=r"`dvc repro coarse@random_resnet26_sgd` makes it"):
         coarse_best.main(root)
     assert not (root / "tuning/coarse_best.yaml").exists()
 

@@ -48,6 +48,11 @@ def test_rows_of_a_table_have_a_line_each(tmp_path: Path) -> None:
     ]
 
 
+def test_a_finding_without_tables_has_a_line_a_value(tmp_path: Path) -> None:
+    write_finding(tmp_path / "cup.yaml", Cup(3.0, None))
+    assert (tmp_path / "cup.yaml").read_text() == "size: 3.0\nhandle: null\n"
+
+
 def test_the_stage_that_makes_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"shelf\.yaml` must exist; `dvc repro shelf` makes it\."):
         read_finding(Shelf, tmp_path / "shelf.yaml", "shelf")
