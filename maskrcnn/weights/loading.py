@@ -84,18 +84,23 @@ def read_weights(network: MaskRCNN, path: Path) -> None:
 
 
 def write_weights(network: MaskRCNN, path: Path, kernel_dtype: str = "float32") -> None:
-    """Writes a network in Matterport's layout, whole or not at all.
+    """Writes a network in Matterport's layout, whole or not at all; Keras 2 and Matterport read it by name.
 
     Args:
         network: A built network.
         path: The `.h5` file; missing folders are made.
         kernel_dtype: Numbers that kernels are stored as, `float32` or `float16`; all else is float32.
     """
+    groups: dict[str, list[str]] = {}
     with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
         for entry in table(network):
             values = entry.to_theirs(np.asarray(entry.variable))
             dtype = kernel_dtype if entry.tensor == "kernel" else "float32"
             file.create_dataset(entry.path, data=values.astype(dtype))
+            groups.setdefault(entry.group, []).append(entry.path.removeprefix(f"{entry.group}/"))
+        file.attrs["layer_names"] = list(groups)  # Keras 2 finds tensors through these alone
+        for group, names in groups.items():
+            file[group].attrs["weight_names"] = names
 
 
 @dataclass(frozen=True)

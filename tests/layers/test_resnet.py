@@ -1,12 +1,15 @@
 """The bottom-up pathway."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from maskrcnn.layers.resnet import BLOCK_COUNTS, ConvNorm, ResNet
-from tests.backends import run
+from tests.backends import run, weight_gradients
 from tests.layers.contract import NORM, check_layer, names, wrap
 
 CONV = ("conv/kernel", "conv/bias", *(f"norm/{name}" for name in NORM))
@@ -48,6 +51,21 @@ def test_frozen_statistics_normalise_by_the_moving_average():
         variable.assign(np.full(variable.shape, value))
     x = np.array([0, 1, -2], np.float32).reshape(3, 1, 1, 1)
     np.testing.assert_allclose(run(layer, x).ravel(), [2, 7, -8], rtol=1e-5)
+
+
+def test_folding_changes_no_gradient():
+    layer, rng = ConvNorm(3, 3), np.random.default_rng(0)
+    layer.build((1, 6, 6, 2))
+    for variable in layer.variables:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    x = keras.ops.convert_to_tensor(rng.normal(size=(1, 6, 6, 2)).astype(np.float32))
+
+    def gradients(call: Callable[[], Any]) -> list[np.ndarray]:
+        return weight_gradients(lambda: keras.ops.sum(keras.ops.sin(call())), layer.trainable_variables)
+
+    plain = gradients(lambda: layer.norm(layer.conv(x), training=False))
+    for folded, expected in zip(gradients(lambda: layer(x)), plain, strict=True):
+        np.testing.assert_allclose(folded, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_live_statistics_normalise_by_the_batch():

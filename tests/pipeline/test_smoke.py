@@ -25,9 +25,7 @@ def run(root: Path, *arguments: str) -> str:
     """Runs a program of this Python's environment in a repository, with the package that lies there."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     variables = {"PATH": path, "PYTHONPATH": str(root), "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    process = subprocess.run(
-        arguments, cwd=root, env=os.environ | variables, capture_output=True, text=True
-    )
+    process = subprocess.run(arguments, cwd=root, env=os.environ | variables, capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 

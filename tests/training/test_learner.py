@@ -1,6 +1,5 @@
 """Learning again and again with one traced step, and going on where a stopped run ended."""
 
-
 import numpy as np
 import pytest
 

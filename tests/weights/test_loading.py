@@ -43,6 +43,16 @@ def test_reading_undoes_writing(path: Path, read):
     assert_same(after, values(network()))
 
 
+def test_keras_2_finds_every_tensor_by_its_lists(path: Path):
+    with h5py.File(path) as file:
+        listed = {f"{group}/{name}" for group in file.attrs["layer_names"] for name in file[group].attrs["weight_names"]}
+        assert list(file["bn_conv1"].attrs["weight_names"]) == [
+            f"bn_conv1/{tensor}:0" for tensor in ("gamma", "beta", "moving_mean", "moving_variance")
+        ]
+        assert list(file["rpn_model"].attrs["weight_names"])[0] == "rpn_conv_shared/kernel:0"
+    assert listed == {entry.path for entry in table(network())}
+
+
 def test_a_complete_file_is_loaded_and_nothing_else(path: Path):
     report = load_matterport(network(), str(path))
     assert sorted(report.loaded) == sorted(values(network()))
