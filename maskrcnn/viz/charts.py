@@ -76,6 +76,7 @@ def draw_sweeps(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
         height = 0.98 - 0.04 * place  # of the chart: crosses of one rate lie apart
         axes.plot(diverged, [height] * len(diverged), "x", color=style["color"], transform=axes.get_xaxis_transform())
     axes.set_xscale("log")
+    axes.set_yscale("log")
     _finish(axes, "Candidates by learning rate (x: diverged)", "learning rate", "lowest validation loss")
     _add_legend(figure)
     return figure

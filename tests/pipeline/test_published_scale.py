@@ -116,15 +116,15 @@ def test_candidates_are_compared_as_published(params: dict[str, Any]):
         for name, candidate in params["candidates"].items()
     }
     assert candidates == {
-        "imagenet_resnet50_sgd": ("models/start/imagenet.h5", "resnet50", "sgd"),
-        "coco_resnet50_sgd": ("models/start/coco_resnet50.h5", "resnet50", "sgd"),
-        "coco_resnet101_sgd": ("models/start/coco.h5", "resnet101", "sgd"),
-        "coco_resnet101_adam": ("models/start/coco.h5", "resnet101", "adam"),
+        "other_start": ("models/start/imagenet.h5", "resnet50", "sgd"),
+        "reference": ("models/start/coco_resnet50.h5", "resnet50", "sgd"),
+        "other_backbone": ("models/start/coco.h5", "resnet101", "sgd"),
+        "other_optimizer": ("models/start/coco.h5", "resnet101", "adam"),
     }
     assert params["coarse"]["comparisons"] == {
-        "start": ["imagenet_resnet50_sgd", "coco_resnet50_sgd"],
-        "backbone": ["coco_resnet50_sgd", "coco_resnet101_sgd"],
-        "optimizer": ["coco_resnet101_sgd", "coco_resnet101_adam"],
+        "start": ["other_start", "reference"],
+        "backbone": ["reference", "other_backbone"],
+        "optimizer": ["other_backbone", "other_optimizer"],
     }
 
 

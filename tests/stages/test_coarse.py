@@ -13,7 +13,7 @@ from stages import coarse
 from tests.tuning.fakes import make_bench
 
 ROOT = Path(__file__).parents[2]
-NAME = "pretrained_resnet14_sgd"
+NAME = "reference"
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from stages import coarse_best
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = {
-    "random_resnet14_sgd": {"start": "random.txt", "backbone": "resnet14", "optimizer": "sgd"},
+    "other_start": {"start": "random.txt", "backbone": "resnet14", "optimizer": "sgd"},
     "random_resnet26_sgd": {"start": "random.txt", "backbone": "resnet26", "optimizer": "sgd"},
-    "pretrained_resnet14_sgd": {"start": "models/pretrained.h5", "backbone": "resnet14", "optimizer": "sgd"},
-    "pretrained_resnet14_adam": {"start": "models/pretrained.h5", "backbone": "resnet14", "optimizer": "adam"},
+    "reference": {"start": "models/pretrained.h5", "backbone": "resnet14", "optimizer": "sgd"},
+    "other_optimizer": {"start": "models/pretrained.h5", "backbone": "resnet14", "optimizer": "adam"},
 }
 COMPARISONS = {
-    "start": ["random_resnet14_sgd", "pretrained_resnet14_sgd"],
-    "backbone": ["random_resnet14_sgd", "random_resnet26_sgd"],
-    "optimizer": ["pretrained_resnet14_sgd", "pretrained_resnet14_adam"],
+    "start": ["other_start", "reference"],
+    "backbone": ["other_start", "random_resnet26_sgd"],
+    "optimizer": ["reference", "other_optimizer"],
 }
 
 
@@ -55,9 +55,9 @@ def found(root: Path) -> CoarseBest:
 def test_winners_and_intervals_are_written(root: Path) -> None:
     best = found(root)
     assert {aspect: comparison.winner for aspect, comparison in best.comparisons.items()} == {
-        "start": "pretrained_resnet14_sgd",
+        "start": "reference",
         "backbone": "random_resnet26_sgd",
-        "optimizer": "pretrained_resnet14_adam",
+        "optimizer": "other_optimizer",
     }
     assert best.winner == Candidate("models/pretrained.h5", "resnet26", "adam")
     assert {name: (interval.low, interval.high) for name, interval in best.intervals.items()} == {
@@ -98,11 +98,11 @@ def test_a_missing_candidate_is_told_with_its_stage(root: Path) -> None:
 
 
 def test_divergence_is_carried_through(root: Path) -> None:
-    path = root / "tuning/coarse/pretrained_resnet14_adam.yaml"
+    path = root / "tuning/coarse/other_optimizer.yaml"
     sweep = read_finding(Sweep, path, "coarse")
     diverged = [SweptRate(rate.learning_rate, None, None, 5) for rate in sweep.rates]
     write_finding(path, replace(sweep, rates=[*diverged[:2], *sweep.rates[2:]]))
     assert found(root).intervals["adam"].high == 1e-3
     write_finding(path, replace(sweep, rates=diverged))
-    with pytest.raises(ValueError, match="pretrained_resnet14_adam does not diverge; add lower ones"):
+    with pytest.raises(ValueError, match="other_optimizer does not diverge; add lower ones"):
         coarse_best.main(root)

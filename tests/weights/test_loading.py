@@ -45,7 +45,9 @@ def test_reading_undoes_writing(path: Path, read):
 
 def test_keras_2_finds_every_tensor_by_its_lists(path: Path):
     with h5py.File(path) as file:
-        listed = {f"{group}/{name}" for group in file.attrs["layer_names"] for name in file[group].attrs["weight_names"]}
+        listed = {
+            f"{group}/{name}" for group in file.attrs["layer_names"] for name in file[group].attrs["weight_names"]
+        }
         assert list(file["bn_conv1"].attrs["weight_names"]) == [
             f"bn_conv1/{tensor}:0" for tensor in ("gamma", "beta", "moving_mean", "moving_variance")
         ]
