@@ -51,7 +51,7 @@ def test_keras_2_finds_every_tensor_by_its_lists(path: Path):
         assert list(file["bn_conv1"].attrs["weight_names"]) == [
             f"bn_conv1/{tensor}:0" for tensor in ("gamma", "beta", "moving_mean", "moving_variance")
         ]
-        assert list(file["rpn_model"].attrs["weight_names"])[0] == "rpn_conv_shared/kernel:0"
+        assert file["rpn_model"].attrs["weight_names"][0] == "rpn_conv_shared/kernel:0"
     assert listed == {entry.path for entry in table(network())}
 
 
