@@ -20,9 +20,18 @@ MINI_MASK_SHAPE = (56, 56)
 COLORS = np.array([[90, 110, 100], [220, 30, 30], [30, 220, 30], [40, 40, 230]], np.uint8)
 
 
-@cache
 def network() -> MaskRCNN:
     """Returns the one network of all tests, whose proposals are nearly its anchors; see `reset`."""
+    return _make()[0]
+
+
+def start() -> list[np.ndarray]:
+    """Returns the values of the network's variables before anything was learned."""
+    return _make()[1]
+
+
+@cache
+def _make() -> tuple[MaskRCNN, list[np.ndarray]]:
     keras.utils.set_random_seed(2021)
     model = build_mask_rcnn(
         backbone="resnet14",
@@ -39,13 +48,7 @@ def network() -> MaskRCNN:
         num_proposals=40,
     )
     model.rpn_head.deltas.kernel.assign(0.01 * model.rpn_head.deltas.kernel)
-    return model
-
-
-@cache
-def start() -> list[np.ndarray]:
-    """Returns the values of the network's variables before anything was learned."""
-    return read(network().variables)
+    return model, read(model.variables)
 
 
 def reset() -> None:
