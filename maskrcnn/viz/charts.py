@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from pandas import DataFrame
 
 from maskrcnn.evaluation.matching import IOU_THRESHOLDS
 from maskrcnn.evaluation.scores import Scores
@@ -16,7 +14,6 @@ from maskrcnn.viz.panels import DOTS_PER_INCH
 
 Line = TypeVar("Line")
 
-LOSSES = ("loss", "rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
 SEARCHED = ("learning_rate", "momentum", "weight_decay")
 # Okabe and Ito's colours that stand out from white, each with a marker for those who see none of them.
 STYLES = (
@@ -41,23 +38,6 @@ def draw_ap_by_iou(scores: Mapping[str, Scores]) -> Figure:
         axes.plot(IOU_THRESHOLDS, [row[f"AP{round(100 * iou)}"] for iou in IOU_THRESHOLDS], label=name, **style)
     _finish(axes, "AP by IoU, per image, all classes pooled", "IoU that a hit must reach", "AP")
     _add_legend(figure)
-    return figure
-
-
-def draw_losses(histories: Mapping[str, DataFrame]) -> Figure:
-    """Draws the whole loss and its five parts, epoch by epoch.
-
-    Args:
-        histories: Of each variant, with the columns `epoch`, and every loss with and without `val_`.
-    """
-    figure, panels = _new_charts(len(LOSSES))
-    for axes, loss in zip(panels, LOSSES, strict=True):
-        for name, history, style in _styled(histories):
-            axes.plot(history["epoch"], history[f"val_{loss}"], label=name, **style)
-            axes.plot(history["epoch"], history[loss], ls=":", color=style["color"])
-        _finish(axes, loss, "epoch", "")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _add_legend(figure, "solid: validation, dotted: training")
     return figure
 
 

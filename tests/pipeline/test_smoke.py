@@ -38,6 +38,12 @@ def git(root: Path, *arguments: str) -> str:
     return run(root, "git", "-c", "user.name=A", "-c", "user.email=a@b.c", *arguments)
 
 
+def commit(root: Path, message: str) -> None:
+    """Commits all that git does not ignore."""
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", message)
+
+
 def find_stages(output: str) -> list[str]:
     """Returns the stages that a run of DVC executed, in their order."""
     return re.findall(r"Running stage '(\S+)'", output)
@@ -55,9 +61,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dvc(root, "init", "--quiet")
     shutil.copy(ROOT / "dvc.lock", root / "dvc.lock")
     scale.main("smoke", root)
+    commit(root, "The smoke scale")
     dvc(root, "repro")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "The study at the smoke scale")
+    commit(root, "The study at the smoke scale")
     return root
 
 
@@ -102,7 +108,8 @@ def test_the_ap_table_compares_two_variants(clean: Path) -> None:
 def test_another_variant_runs_only_what_is_new(clean: Path) -> None:
     setting = "+variants.mirror={start: models/pretrained.h5, layers: heads, augment: [flip]}"
     stages = find_stages(dvc(clean, "exp", "run", "-n", "mirror", "-S", setting))
-    assert sorted(stages) == ["compare", *(f"{stage}@mirror" for stage in ("draw", "evaluate", "predict", "train"))]
+    new = ("compare", "draw", "evaluate", "predict", "train")
+    assert sorted(stages) == [*(f"{stage}@mirror" for stage in new), "tabulate"]
 
 
 def test_overruled_hyperparameters_rerun_training_but_not_tuning(clean: Path) -> None:
@@ -125,11 +132,10 @@ def test_a_changed_variant_reruns_alone(clean: Path) -> None:
 def test_a_second_clone_pulls_and_trains_nothing(clean: Path, tmp_path: Path) -> None:
     dvc(clean, "remote", "add", "--default", "--force", "team", str(tmp_path / "remote"))
     dvc(clean, "push", "--quiet")
-    git(clean, "add", "--all")
-    git(clean, "commit", "--quiet", "--allow-empty", "--message", "Share")
+    commit(clean, "Share")
     git(tmp_path, "clone", "--quiet", str(clean), "second")
     second = tmp_path / "second"
-    assert find_stages(dvc(second, "repro", "--pull", "--allow-missing")) == []  # which looks, and brings nothing
+    assert find_stages(dvc(second, "repro", "--pull", "--allow-missing")) == []
     dvc(second, "pull", "--allow-missing")
     for name in read_params(second / "params.yaml")["variants"]:
         assert (second / f"models/{name}.h5").is_file()

@@ -46,7 +46,7 @@ def write_city(root: Path) -> None:
 
 
 def write_variant(root: Path, name: str, rider: int) -> None:
-    """Writes what a variant found, its regions of interest, scores and losses."""
+    """Writes what a variant found, its regions of interest and its scores."""
     found = [find(rider)] * len(NAMES)
     write_predictions(root / f"predictions/{name}.json", found, SHAPE)
     boxes = np.array([[10, 10, 30, 40], [0, 0, 5, 5]])
@@ -54,11 +54,6 @@ def write_variant(root: Path, name: str, rider: int) -> None:
     ap = 0.5 if rider == PERSON else 0.75
     write_json(root / f"metrics/test/{name}.json", {"AP50": ap, "rAP": 0.25, "cAP_rider": ap, "images": 3})
     write_json(root / f"metrics/iou/{name}.json", {f"AP{iou}": ap for iou in range(50, 100, 5)})
-    losses = ("loss", "rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
-    columns = ["epoch", *losses, *(f"val_{loss}" for loss in losses)]
-    path = root / f"plots/history/{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{','.join(columns)}\n1{',0.5' * (len(columns) - 1)}\n")
 
 
 def find(rider: int) -> Predictions:

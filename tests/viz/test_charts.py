@@ -1,7 +1,6 @@
 import numpy as np
-import pandas as pd
 
-from maskrcnn.viz.charts import LOSSES, STYLES, draw_ap_by_iou, draw_losses, draw_sweeps, draw_trials
+from maskrcnn.viz.charts import STYLES, draw_ap_by_iou, draw_sweeps, draw_trials
 
 
 def names_in_legend(figure):
@@ -15,18 +14,6 @@ def test_ap_by_iou_is_a_falling_line_a_variant():
     np.testing.assert_allclose(one.get_xdata(), np.arange(50, 100, 5) / 100)
     np.testing.assert_allclose(other.get_ydata()[[0, -1]], [0.65, 0.425])  # 0.9 - 50 / 200 and 0.9 - 95 / 200
     assert names_in_legend(figure) == ["a", "b"]
-
-
-def test_every_loss_has_a_chart_of_validation_and_training():
-    history = {"epoch": [1, 2]} | {loss: [i, 0] for i, loss in enumerate(LOSSES)}
-    history |= {f"val_{loss}": [10 + i, 9] for i, loss in enumerate(LOSSES)}
-    figure = draw_losses({"base": pd.DataFrame(history)})
-    assert [axes.get_title() for axes in figure.axes] == list(LOSSES)
-    for i, axes in enumerate(figure.axes):
-        validation, training = axes.lines
-        assert validation.get_ydata().tolist() == [10 + i, 9] and training.get_ydata().tolist() == [i, 0]
-        assert (validation.get_linestyle(), training.get_linestyle()) == ("-", ":")
-    assert names_in_legend(figure) == ["base"]
 
 
 def test_rates_are_sorted_and_those_that_diverged_are_crosses():
