@@ -71,6 +71,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean(repository: Path) -> Path:
     """The repository as it was committed."""
     git(repository, "reset", "--quiet", "--hard")
+    git(repository, "clean", "--quiet", "--force", "-d")  # what experiments left, but for ignored files
     dvc(repository, "checkout", "--quiet")
     return repository
 
