@@ -38,6 +38,15 @@ def test_numbers_are_those_of_the_metrics() -> None:
     assert text == fill_in(text), f"`python {Path(__file__).relative_to(ROOT)}` writes the numbers anew"
 
 
+def test_ratios_are_those_of_the_bench() -> None:
+    figures = json.loads((ROOT / "bench/results/network.json").read_text())["peers.py"]
+    ratios = [figures[work]["matterport"]["ours_per_theirs"] for work in ("training", "inference", "inference_full")]
+    said = re.search(r"takes (0\.\d\d) of the CPU time.*?a detection (0\.\d\d)", README.read_text(), re.DOTALL)
+    assert said is not None
+    assert said.groups() == tuple(f"{ratio:.2f}" for ratio in ratios[:2])
+    assert ratios[2] > 0.95  # "as long with all slots filled"
+
+
 def test_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) < 150
 
