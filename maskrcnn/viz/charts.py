@@ -1,4 +1,4 @@
-"""Charts of the study: losses, AP by IoU, learning rates and trials, for those who do not open `dvc plots`."""
+"""Charts of the study: AP by IoU, learning rates and trials, for those who do not open `dvc plots`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
