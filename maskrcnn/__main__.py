@@ -8,23 +8,21 @@ from pathlib import Path
 from rich.console import Console
 
 from maskrcnn import doctor
+from maskrcnn.command import told_errors
 from maskrcnn.weights.download import fetch
 from maskrcnn.weights.released import FOLDER, RELEASES
 from maskrcnn.weights.show import list_tensors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the subcommand and returns its exit code; an error is told in one line.
+    """Runs the subcommand and returns its exit code; an error ends the process with its sentence.
 
     Args:
         arguments: The words of the command line; those of the process when None.
     """
     options = _parser().parse_args(arguments)
-    try:
+    with told_errors():
         return int(options.run(options))
-    except (OSError, ValueError) as fault:
-        print(fault, file=sys.stderr)
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,14 +1,7 @@
-"""The hyperparameters: one frozen dataclass a section of `params.yaml`, and its strict reader."""
+"""The hyperparameters: one frozen dataclass a section of `params.yaml`."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
 
-from ruamel.yaml import YAML
-
-Section = TypeVar("Section")
 Shape = tuple[int, int]
 
 
@@ -282,72 +275,3 @@ class Report:
     """The variant whose scores metrics/ap.json holds."""
 
     variant: str
-
-
-def read_params(path: Path) -> dict[str, Any]:
-    """Reads a YAML 1.2 file, in which 1e-05 is a number.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a mapping.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` must exist; run the stage in the root of the repository.")
-    params = YAML(typ="safe").load(path)
-    if not isinstance(params, dict):
-        raise ValueError(f"`{path}` must be a mapping of sections; got {type(params).__name__}.")
-    return params
-
-
-def read_section(kind: type[Section], values: Any, name: str) -> Section:
-    """Builds the dataclass of one section; every key must be known, present and of its type.
-
-    Args:
-        kind: The frozen dataclass.
-        values: The section as read from YAML.
-        name: The section's dotted name, for the error.
-
-    Raises:
-        ValueError: naming all unknown, missing and mistyped keys at once.
-    """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"`{name}` must be a section of params.yaml; got {values!r}.")
-    types = get_type_hints(kind)
-    required = {
-        entry.name
-        for entry in fields(kind)  # type: ignore[arg-type]
-        if entry.default is MISSING and entry.default_factory is MISSING
-    }
-    faults = [f"`{name}.{key}` is unknown" for key in values.keys() - types.keys()]
-    faults += [f"`{name}.{key}` is missing" for key in required - values.keys()]
-    converted = {}
-    for key in types.keys() & values.keys():
-        try:
-            converted[key] = _convert(types[key], values[key], f"{name}.{key}")
-        except ValueError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise ValueError(f"params.yaml must fit {kind.__name__}; " + "; ".join(sorted(faults)) + ".")
-    return kind(**converted)
-
-
-def _convert(kind: Any, value: Any, name: str) -> Any:
-    """Returns the value as the annotated type: lists become tuples, whole numbers floats."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if isinstance(kind, type) and is_dataclass(kind):
-        return read_section(kind, value, name)
-    if origin is UnionType:
-        return None if value is None else _convert(arguments[0], value, name)
-    if origin is tuple and isinstance(value, list):
-        if Ellipsis not in arguments and len(value) != len(arguments):
-            raise ValueError(f"`{name}` must have {len(arguments)} entries; got {value!r}")
-        return tuple(_convert(arguments[0], item, name) for item in value)
-    if origin is list and isinstance(value, list):
-        return [_convert(arguments[0], item, name) for item in value]
-    if origin is dict and isinstance(value, Mapping):
-        return {key: _convert(arguments[1], item, f"{name}.{key}") for key, item in value.items()}
-    if kind is float and type(value) in (int, float):
-        return float(value)
-    if origin is None and type(value) is kind:
-        return value
-    raise ValueError(f"`{name}` must be {getattr(kind, '__name__', kind)}; got {value!r}")

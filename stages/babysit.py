@@ -10,8 +10,10 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from maskrcnn.config import Babysit, Data, Model, Preprocess, Sampling, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Babysit, Data, Model, Preprocess, Sampling
 from maskrcnn.files import write_text
+from maskrcnn.params import read_params
 from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.tuning.babysitting import judge
 from maskrcnn.tuning.bench import set_up_bench
@@ -27,11 +29,11 @@ def main(root: Path = Path()) -> None:
         ValueError: if the loss does not fall far enough.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    model = read_section(Model, params.get("model"), "model")
-    sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    babysit = read_section(Babysit, params.get("babysit"), "babysit")
+    data = params.section(Data)
+    preprocess = params.section(Preprocess)
+    model = params.section(Model)
+    sampling = params.section(Sampling)
+    babysit = params.section(Babysit)
     hyperparameters, schedule = babysit.hyperparameters, babysit.schedule
     bench = set_up_bench(
         root,
@@ -57,4 +59,4 @@ def main(root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -4,7 +4,6 @@ Reads   data/processed/test.npz
 Writes  metrics/ceilings/{28,56}.json
 """
 
-import argparse
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from rich.progress import track
 
+from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.mini_masks import resize_mask
 from maskrcnn.data.records import Records, read_records
@@ -55,5 +55,4 @@ def score_squeezed(records: Records, side: int) -> PerImageScores:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Scores the test truth squeezed through mini-masks.").parse_args()
-    main()
+    run(main, __doc__)

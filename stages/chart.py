@@ -5,11 +5,11 @@ Writes  plots/{sweeps,trials}.png
 Params  candidates, search
 """
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from maskrcnn.config import read_params
+from maskrcnn.command import run
+from maskrcnn.params import read_params
 from maskrcnn.tuning.comparison import Sweep
 from maskrcnn.tuning.findings import read_finding
 from maskrcnn.tuning.trials import Search
@@ -25,10 +25,10 @@ def main(root: Path = Path()) -> None:
     """
     params = read_params(root / "params.yaml")
     sweeps, searches = {}, {}
-    for name in params["candidates"]:
+    for name in params.values["candidates"]:
         sweep = read_finding(Sweep, root / f"tuning/coarse/{name}.yaml", f"coarse@{name}")
         sweeps[name] = [asdict(rate) for rate in sweep.rates]
-    for name in params["search"]:
+    for name in params.values["search"]:
         search = read_finding(Search, root / f"tuning/hyperband/{name}.yaml", f"hyperband@{name}")
         searches[name] = [asdict(trial) for trial in search.trials]
     write_figure(root / "plots/sweeps.png", draw_sweeps(sweeps))
@@ -36,5 +36,4 @@ def main(root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Draws what the tuning found.").parse_args()
-    main()
+    run(main, __doc__)

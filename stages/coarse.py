@@ -6,24 +6,15 @@ Writes  tuning/coarse/<candidate>.yaml, plots/coarse/<candidate>.csv
 Params  data, preprocess, model, sampling, coarse, candidates.<candidate>
 """
 
-import argparse
 from pathlib import Path
 
 import keras
 import pandas as pd
 
-from maskrcnn.config import (
-    Candidate,
-    Coarse,
-    Data,
-    Hyperparameters,
-    Model,
-    Preprocess,
-    Sampling,
-    read_params,
-    read_section,
-)
+from maskrcnn.command import run
+from maskrcnn.config import Candidate, Coarse, Data, Hyperparameters, Model, Preprocess, Sampling
 from maskrcnn.files import write_text
+from maskrcnn.params import read_params
 from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.tuning.bench import Bench, set_up_bench
 from maskrcnn.tuning.comparison import Sweep, summarize
@@ -39,12 +30,12 @@ def main(candidate: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    model = read_section(Model, params.get("model"), "model")
-    sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    coarse = read_section(Coarse, params.get("coarse"), "coarse")
-    settings = read_section(Candidate, params.get("candidates", {}).get(candidate), f"candidates.{candidate}")
+    data = params.section(Data)
+    preprocess = params.section(Preprocess)
+    model = params.section(Model)
+    sampling = params.section(Sampling)
+    coarse = params.section(Coarse)
+    settings = params.section(Candidate, f"candidates.{candidate}")
     bench = set_up_bench(
         root,
         data,
@@ -79,6 +70,4 @@ def train_rates(bench: Bench, coarse: Coarse, optimizer: str, folder: Path) -> d
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Trains one candidate at every learning rate.")
-    parser.add_argument("candidate", help="a key of the section `candidates` of params.yaml")
-    main(parser.parse_args().candidate)
+    run(main, __doc__, candidate="a key of the section `candidates` of params.yaml")

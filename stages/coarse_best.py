@@ -7,7 +7,9 @@ Params  candidates, coarse, model.backbone, variants.base.start
 
 from pathlib import Path
 
-from maskrcnn.config import Candidate, Coarse, Model, Variant, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Candidate, Coarse, Model, Variant
+from maskrcnn.params import read_params
 from maskrcnn.tuning.comparison import CoarseBest, Sweep, check_comparisons, choose, compare, find_interval
 from maskrcnn.tuning.findings import read_finding, write_finding
 
@@ -19,13 +21,10 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    coarse = read_section(Coarse, params.get("coarse"), "coarse")
-    model = read_section(Model, params.get("model"), "model")
-    base = read_section(Variant, params.get("variants", {}).get("base"), "variants.base")
-    candidates = {
-        name: read_section(Candidate, values, f"candidates.{name}")
-        for name, values in params.get("candidates", {}).items()
-    }
+    coarse = params.section(Coarse)
+    model = params.section(Model)
+    base = params.section(Variant, "variants.base")
+    candidates = {name: params.section(Candidate, f"candidates.{name}") for name in params.values["candidates"]}
     check_comparisons(coarse.comparisons, candidates)
     sweeps = {name: read_finding(Sweep, root / f"tuning/coarse/{name}.yaml", f"coarse@{name}") for name in candidates}
     comparisons = {
@@ -44,4 +43,4 @@ def main(root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

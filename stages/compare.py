@@ -6,16 +6,17 @@ Writes  pictures/compare/<variant>/<image>.png
 Params  data, draw, compare
 """
 
-import argparse
 from pathlib import Path
 
 from rich.progress import track
 
-from maskrcnn.config import Compare, Data, Draw, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Compare, Data, Draw
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_image, read_records
 from maskrcnn.evaluation.predictions import Predictions, read_predictions
 from maskrcnn.files import whole_folder
+from maskrcnn.params import read_params
 from maskrcnn.viz.panels import spread_indices
 from maskrcnn.viz.verdicts import draw_verdicts
 
@@ -28,9 +29,9 @@ def main(variant: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    settings = read_section(Draw, params.get("draw"), "draw")
-    reference = read_section(Compare, params.get("compare"), "compare").reference
+    data = params.section(Data)
+    settings = params.section(Draw)
+    reference = params.section(Compare).reference
     records = read_records(root / "data/processed/test.npz")
 
     def read(name: str) -> list[Predictions]:
@@ -47,6 +48,4 @@ def main(variant: str, root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Draws one variant beside the reference.")
-    parser.add_argument("variant", help="a key of the section `variants` of params.yaml")
-    main(parser.parse_args().variant)
+    run(main, __doc__, variant="a key of the section `variants` of params.yaml")

@@ -7,7 +7,6 @@ Writes  pictures/{proposals,masks,verdicts,detections}/<variant>/<image>.png,
 Params  data, draw
 """
 
-import argparse
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,8 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from maskrcnn.config import Data, Draw, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Data, Draw
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import Records, read_image, read_records
 from maskrcnn.evaluation.confusion import Confusion, count_confusions, find_confusions, rank_confusions
@@ -27,6 +27,7 @@ from maskrcnn.evaluation.predictions import Predictions, read_predictions
 from maskrcnn.evaluation.proposals import read_proposals
 from maskrcnn.files import whole_folder
 from maskrcnn.notation import Boxes, Image
+from maskrcnn.params import read_params
 from maskrcnn.viz.confusions import Mistake, draw_confusions
 from maskrcnn.viz.detections import draw_detections, draw_masks, read_mask
 from maskrcnn.viz.panels import spread_indices
@@ -47,8 +48,8 @@ def main(variant: str, root: Path = Path()) -> None:
         ValueError: if an image that is drawn has no proposals.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    settings = read_section(Draw, params.get("draw"), "draw")
+    data = params.section(Data)
+    settings = params.section(Draw)
     records = read_records(root / "data/processed/test.npz")
     predictions = read_predictions(
         root / f"predictions/{variant}.json", len(records), records.image_shape, len(CLASS_NAMES)
@@ -129,6 +130,4 @@ def show_mistake(street: Street, overlaps: Overlaps, confusion: Confusion) -> Mi
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Draws what one variant finds in some test images.")
-    parser.add_argument("variant", help="a key of the section `variants` of params.yaml")
-    main(parser.parse_args().variant)
+    run(main, __doc__, variant="a key of the section `variants` of params.yaml")

@@ -4,7 +4,6 @@ Reads   predictions/<variant>.json, data/processed/test.npz
 Writes  metrics/{test,iou,classes,errors}/<variant>.json, plots/{curves,confusion,worst}/<variant>.csv
 """
 
-import argparse
 import csv
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any
 
 from rich.progress import track
 
+from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.records import Records, read_records
 from maskrcnn.evaluation.average_precision import score_per_image
@@ -132,6 +132,4 @@ def write_csv(path: Path, rows: Iterable[tuple[Any, ...]]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Scores the predictions of one variant on the test images.")
-    parser.add_argument("variant", help="a key of the section `variants` of params.yaml")
-    main(parser.parse_args().variant)
+    run(main, __doc__, variant="a key of the section `variants` of params.yaml")

@@ -6,7 +6,6 @@ Writes  tuning/hyperband/<optimizer>.yaml, plots/hyperband/<optimizer>.csv
 Params  data, preprocess, model, sampling, hyperband, search.<optimizer>
 """
 
-import argparse
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -16,8 +15,10 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from maskrcnn.config import Data, Hyperband, Model, Preprocess, Sampling, SearchSpace, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Data, Hyperband, Model, Preprocess, Sampling, SearchSpace
 from maskrcnn.files import write_text
+from maskrcnn.params import read_params
 from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.tuning.bench import set_up_bench
 from maskrcnn.tuning.comparison import CoarseBest
@@ -34,12 +35,12 @@ def main(optimizer: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    model = read_section(Model, params.get("model"), "model")
-    sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    settings = read_section(Hyperband, params.get("hyperband"), "hyperband")
-    space = read_section(SearchSpace, params.get("search", {}).get(optimizer), f"search.{optimizer}")
+    data = params.section(Data)
+    preprocess = params.section(Preprocess)
+    model = params.section(Model)
+    sampling = params.section(Sampling)
+    settings = params.section(Hyperband)
+    space = params.section(SearchSpace, f"search.{optimizer}")
     space = fill_space(space, optimizer, root)
     set_up = partial(
         set_up_bench,
@@ -88,6 +89,4 @@ def open_folder(root: Path, optimizer: str, name: str) -> AbstractContextManager
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Searches one optimizer's hyperparameters with Hyperband.")
-    parser.add_argument("optimizer", help="a key of the section `search` of params.yaml")
-    main(parser.parse_args().optimizer)
+    run(main, __doc__, optimizer="a key of the section `search` of params.yaml")

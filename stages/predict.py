@@ -5,7 +5,6 @@ Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
 Params  data, preprocess, model, predict
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +13,15 @@ import numpy as np
 from numpy import ndarray
 from rich.progress import track
 
-from maskrcnn.config import Data, Model, Predict, Preprocess, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Data, Model, Predict, Preprocess
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import Records, read_image, read_records
 from maskrcnn.evaluation.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.evaluation.proposals import write_proposals
 from maskrcnn.inference import detect_batch
 from maskrcnn.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.params import read_params
 from maskrcnn.weights import read_weights
 
 KEPT_PROPOSALS = 100  # of an image: pictures show fewer, the network passes on up to a thousand
@@ -34,10 +35,10 @@ def main(variant: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    model = read_section(Model, params.get("model"), "model")
-    settings = read_section(Predict, params.get("predict"), "predict")
+    data = params.section(Data)
+    preprocess = params.section(Preprocess)
+    model = params.section(Model)
+    settings = params.section(Predict)
     network = build_mask_rcnn(
         image_shape=preprocess.image_shape,
         class_count=len(CLASS_NAMES),
@@ -73,6 +74,4 @@ def predict(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Finds the objects of the test images with one variant.")
-    parser.add_argument("variant", help="a key of the section `variants` of params.yaml")
-    main(parser.parse_args().variant)
+    run(main, __doc__, variant="a key of the section `variants` of params.yaml")

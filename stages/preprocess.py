@@ -6,7 +6,6 @@ Writes  data/processed/<split>.npz, metrics/data/<split>.json, plots/classes/<sp
 Params  data, preprocess, splits.<split>
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +13,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from maskrcnn.config import Data, Preprocess, Shape, Split, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Data, Preprocess, Shape, Split
 from maskrcnn.data.cityscapes import CLASS_NAMES, Frame, find_frames, paint_instances, read_annotation
 from maskrcnn.data.records import Record, read_image, scale_map, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.files import whole_folder, write_text
+from maskrcnn.params import read_params
 from maskrcnn.viz.truth import draw_truth
 
 SIDE_MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
@@ -36,9 +37,9 @@ def main(split: str, root: Path = Path()) -> None:
         ValueError: if a parameter is out of range or input is damaged; naming up to ten files.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    settings = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    section = read_section(Split, params.get("splits", {}).get(split), f"splits.{split}")
+    data = params.section(Data)
+    settings = params.section(Preprocess)
+    section = params.section(Split, f"splits.{split}")
     check_shape(settings.image_shape)
     frames = find_frames(root / data.root, section.folder, section.cities)
     shapes = settings.image_shape, settings.mini_mask_shape
@@ -100,6 +101,4 @@ def draw_pictures(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Turns the images and polygons of one split into records.")
-    parser.add_argument("split", help="a key of the section `splits` of params.yaml")
-    main(parser.parse_args().split)
+    run(main, __doc__, split="a key of the section `splits` of params.yaml")

@@ -16,16 +16,8 @@ from pathlib import Path
 import keras
 from rich.progress import track
 
-from maskrcnn.config import (
-    Data,
-    Model,
-    Preprocess,
-    Pretrain,
-    Sampling,
-    Shape,
-    read_params,
-    read_section,
-)
+from maskrcnn.command import run
+from maskrcnn.config import Data, Model, Preprocess, Pretrain, Sampling, Shape
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES, find_frames
 from maskrcnn.data.records import Records, read_records, write_records
@@ -33,6 +25,7 @@ from maskrcnn.data.splits import build_records
 from maskrcnn.data.synthetic import write_cities
 from maskrcnn.files import write_text
 from maskrcnn.model import build_mask_rcnn
+from maskrcnn.params import read_params
 from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.training.fit import fit
 from maskrcnn.training.learner import Learner, fix_randomness
@@ -48,11 +41,11 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    model = read_section(Model, params.get("model"), "model")
-    sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    settings = read_section(Pretrain, params.get("pretrain"), "pretrain")
+    data = params.section(Data)
+    preprocess = params.section(Preprocess)
+    model = params.section(Model)
+    sampling = params.section(Sampling)
+    settings = params.section(Pretrain)
     schedule = settings.schedule
 
     fix_randomness(schedule.seed)
@@ -107,4 +100,4 @@ def draw_world(folder: Path, raw_shape: Shape, preprocess: Preprocess, settings:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

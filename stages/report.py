@@ -5,13 +5,14 @@ Writes  metrics/ap.json
 Params  report
 """
 
-import argparse
 import json
 from pathlib import Path
 
-from maskrcnn.config import Report, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Report
 from maskrcnn.evaluation.scores import read_scores
 from maskrcnn.files import write_text
+from maskrcnn.params import read_params
 
 COUNTS = "images"  # how many images hold a class: the same for every variant
 
@@ -23,12 +24,11 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    variant = read_section(Report, params.get("report"), "report").variant
+    variant = params.section(Report).variant
     scores = read_scores(root / "metrics/test", variant) | read_scores(root / "metrics/iou", variant)
     row = {name: value for name, value in scores.items() if not name.startswith(COUNTS)}
     write_text(root / "metrics/ap.json", json.dumps(row, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Writes the scores of `report.variant` to metrics/ap.json.").parse_args()
-    main()
+    run(main, __doc__)

@@ -8,7 +8,6 @@ whose keys are data (cities, splits, candidates, variants) are replaced whole, f
 `dvc repro` never runs this script: `make cityscapes` does, and `git checkout params.yaml` undoes it.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.tokens import CommentToken
 
-from maskrcnn.config import read_params
+from maskrcnn.command import run
 from maskrcnn.files import whole_file
+from maskrcnn.params import read_yaml
 
 Node = CommentedMap | CommentedSeq
 REPLACED_WHOLE = frozenset(
@@ -34,7 +34,7 @@ def main(name: str, root: Path = Path()) -> None:
         ValueError: if `params.yaml` is at another scale than the demo's, or the scale has an unknown key.
     """
     path, overlay_path = root / "params.yaml", root / "scales" / f"{name}.yaml"
-    overlay, params = read_params(overlay_path), read_params(path)
+    overlay, params = read_yaml(overlay_path), read_yaml(path)
     scale = params.get("scale")
     if scale == name:
         return
@@ -133,6 +133,4 @@ def _slot(node: Node) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Merges an overlay into params.yaml.")
-    parser.add_argument("name", help="a file of scales/, without .yaml")
-    main(parser.parse_args().name)
+    run(main, __doc__, name="a file of scales/, without .yaml")

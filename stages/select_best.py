@@ -9,7 +9,9 @@ The script of the stage `select`; a file of that name would hide the module of t
 
 from pathlib import Path
 
-from maskrcnn.config import Select, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Select
+from maskrcnn.params import read_params
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.selection import select
 from maskrcnn.tuning.trials import Search
@@ -25,10 +27,10 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    overrule = read_section(Select, params.get("select"), "select")
+    overrule = params.section(Select)
     searches = {
         name: read_finding(Search, root / f"tuning/hyperband/{name}.yaml", f"hyperband@{name}")
-        for name in params.get("search", {})
+        for name in params.values["search"]
     }
     hyperparameters, selection = select(searches, overrule)
     write_finding(root / "tuning/selected_why.yaml", selection)
@@ -36,4 +38,4 @@ def main(root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -4,9 +4,9 @@ Reads   predictions/<variant>.json, data/processed/test.npz
 Writes  submissions/<variant>/
 """
 
-import argparse
 from pathlib import Path
 
+from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.records import read_records
 from maskrcnn.evaluation.cityscapes import VOID_IDS
@@ -33,6 +33,4 @@ def main(variant: str, root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Writes the predictions of one variant for the benchmark.")
-    parser.add_argument("variant", help="a key of the section `variants` of params.yaml")
-    main(parser.parse_args().variant)
+    run(main, __doc__, variant="a key of the section `variants` of params.yaml")

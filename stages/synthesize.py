@@ -4,14 +4,15 @@ Writes  leftImg8bit/ and gtFine/ below data.root
 Params  data, synthesize.<name>
 """
 
-import argparse
 from pathlib import Path
 
 from rich.progress import track
 
-from maskrcnn.config import Data, Synthesize, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Data, Synthesize
 from maskrcnn.data.synthetic import write_cities
 from maskrcnn.files import whole_folder
+from maskrcnn.params import read_params
 
 
 def main(name: str, root: Path = Path()) -> None:
@@ -25,8 +26,8 @@ def main(name: str, root: Path = Path()) -> None:
         ValueError: if the world is unknown, a city has no frames, or `data.root` already holds something.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    settings = read_section(Synthesize, params.get("synthesize", {}).get(name), f"synthesize.{name}")
+    data = params.section(Data)
+    settings = params.section(Synthesize, f"synthesize.{name}")
     target = root / data.root
     check_free(target)
     cities = {"train": settings.train, "val": settings.val}
@@ -43,6 +44,4 @@ def check_free(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="a key of the section `synthesize` of params.yaml")
-    main(parser.parse_args().name)
+    run(main, __doc__, name="a key of the section `synthesize` of params.yaml")

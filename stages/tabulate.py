@@ -5,15 +5,15 @@ Writes  metrics/tables.md, plots/ap_by_iou.png
 Params  scale, variants
 """
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from maskrcnn.config import read_params
+from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.evaluation.comparison import format_tables
 from maskrcnn.evaluation.scores import Scores, read_scores
 from maskrcnn.files import write_text
+from maskrcnn.params import read_params
 from maskrcnn.viz.charts import draw_ap_by_iou
 from maskrcnn.viz.panels import write_figure
 
@@ -39,9 +39,9 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    ours = read_all(root / "metrics", params["variants"])
+    ours = read_all(root / "metrics", params.values["variants"])
     published = read_all(root / "metrics/published_2021", PUBLISHED)
-    write_text(root / "metrics/tables.md", format_page(ours, published, params["scale"]))
+    write_text(root / "metrics/tables.md", format_page(ours, published, params.values["scale"]))
     write_figure(root / "plots/ap_by_iou.png", draw_ap_by_iou(ours))
 
 
@@ -61,5 +61,4 @@ def read_all(metrics: Path, variants: Iterable[str]) -> dict[str, Scores]:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Sets the scores of all variants side by side.").parse_args()
-    main()
+    run(main, __doc__)

@@ -6,7 +6,6 @@ Writes  models/<variant>.h5, plots/history/<variant>.csv, metrics/train/<variant
 Params  data, preprocess, model, sampling, train, variants.<variant>
 """
 
-import argparse
 import json
 from dataclasses import asdict
 from functools import partial
@@ -14,22 +13,14 @@ from pathlib import Path
 
 import keras
 
-from maskrcnn.config import (
-    Data,
-    Hyperparameters,
-    Model,
-    Preprocess,
-    Sampling,
-    Train,
-    Variant,
-    read_params,
-    read_section,
-)
+from maskrcnn.command import run
+from maskrcnn.config import Data, Hyperparameters, Model, Preprocess, Sampling, Train, Variant
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_records
 from maskrcnn.files import write_text
 from maskrcnn.model import build_mask_rcnn
+from maskrcnn.params import read_params, read_whole
 from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.training.fit import fit
 from maskrcnn.training.learner import Learner, fix_randomness
@@ -44,14 +35,13 @@ def main(variant: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = read_section(Data, params.get("data"), "data")
-    preprocess = read_section(Preprocess, params.get("preprocess"), "preprocess")
-    model = read_section(Model, params.get("model"), "model")
-    sampling = read_section(Sampling, params.get("sampling"), "sampling")
-    train = read_section(Train, params.get("train"), "train")
-    settings = read_section(Variant, params.get("variants", {}).get(variant), f"variants.{variant}")
-    tuned = read_params(root / train.hyperparameters)
-    hyperparameters = read_section(Hyperparameters, tuned, train.hyperparameters)
+    data = params.section(Data)
+    preprocess = params.section(Preprocess)
+    model = params.section(Model)
+    sampling = params.section(Sampling)
+    train = params.section(Train)
+    settings = params.section(Variant, f"variants.{variant}")
+    hyperparameters = read_whole(Hyperparameters, root / train.hyperparameters)
     schedule = train.schedule
 
     fix_randomness(schedule.seed)
@@ -92,6 +82,4 @@ def main(variant: str, root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Trains one variant on the training split.")
-    parser.add_argument("variant", help="a key of the section `variants` of params.yaml")
-    main(parser.parse_args().variant)
+    run(main, __doc__, variant="a key of the section `variants` of params.yaml")

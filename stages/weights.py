@@ -5,7 +5,6 @@ Writes  models/start/<name>.h5, models/start/<name>.yaml
 Params  model, weights.<name>
 """
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ from typing import Any
 import keras
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Model, StartWeights, read_params, read_section
+from maskrcnn.command import run
+from maskrcnn.config import Model, StartWeights
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.files import whole_file
 from maskrcnn.model import SMALLEST_SIDE, build_mask_rcnn
+from maskrcnn.params import read_params
 from maskrcnn.weights import Report, load_matterport, write_weights
 from maskrcnn.weights.released import map_classes, verify_digest
 
@@ -29,8 +30,8 @@ def main(name: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    model = read_section(Model, params.get("model"), "model")
-    settings = read_section(StartWeights, params.get("weights", {}).get(name), f"weights.{name}")
+    model = params.section(Model)
+    settings = params.section(StartWeights, f"weights.{name}")
     class_map = map_classes(CLASS_NAMES, settings.class_map) if settings.class_map else None
     path = root / settings.path
     sha256 = verify_digest(path, settings.sha256)
@@ -53,6 +54,4 @@ def describe(report: Report, path: str, sha256: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Turns one released file into complete start weights.")
-    parser.add_argument("name", help="a key of the section `weights` of params.yaml")
-    main(parser.parse_args().name)
+    run(main, __doc__, name="a key of the section `weights` of params.yaml")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from maskrcnn import doctor
-from maskrcnn.config import read_params
 from maskrcnn.doctor import IMAGE_COUNTS, Finding
+from maskrcnn.params import read_yaml
 
 PARAMS = """
 scale: {scale}
@@ -107,7 +107,7 @@ def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:
 
 def test_missing_start_weights_are_told(repository: Path) -> None:
     (repository / "weights/mask_rcnn_coco.h5").unlink()
-    params = read_params(repository / "params.yaml") | {"candidates": {"mine": {"start": "models/mine.h5"}}}
+    params = read_yaml(repository / "params.yaml") | {"candidates": {"mine": {"start": "models/mine.h5"}}}
     mine, coco = doctor.find_start_weights(repository, params)
     assert (mine.name, mine.value, coco.value) == ("models/mine.h5", "none", "none")
     assert mine.advice == "`models/mine.h5` must exist; it holds weights to start from."
@@ -135,10 +135,9 @@ def test_missing_backend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Keras must find its backend" in finding.advice
 
 
-def test_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert doctor.find_disk(tmp_path).advice == ""
-    monkeypatch.setattr(doctor, "NEEDED_DISK", float("1e18"))
-    assert "GB must be free" in doctor.find_disk(tmp_path).advice
+def test_full_disk_is_told(tmp_path: Path) -> None:
+    assert doctor.find_disk(tmp_path, 1.0).advice == ""
+    assert doctor.find_disk(tmp_path, 1e18).advice == "1000000000 GB must be free for data and models."
 
 
 def test_outside_the_repository_names_params(tmp_path: Path) -> None:

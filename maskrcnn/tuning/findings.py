@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
-from maskrcnn.config import read_params, read_section
 from maskrcnn.files import write_text
+from maskrcnn.params import read_whole
 
 Finding = TypeVar("Finding")
 WIDTH = 10_000  # a row of a table stays on its line
@@ -40,7 +40,7 @@ def read_finding(kind: type[Finding], path: Path, stage: str) -> Finding:
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; `dvc repro {stage}` makes it.")
-    return read_section(kind, read_params(path), str(path))
+    return read_whole(kind, path)
 
 
 def shorten(value: float) -> float:

@@ -25,13 +25,17 @@ def documented(source: str) -> set[str]:
 
 
 def read(source: str) -> Iterator[str]:
-    """The sections that a script takes from the mapping called `params`."""
+    """The sections that a script takes from what it calls `params`."""
     for node in ast.walk(ast.parse(source)):
         match node:
-            case ast.Subscript(ast.Name("params"), ast.Constant(section)):
+            case ast.Subscript(ast.Attribute(ast.Name("params"), "values"), ast.Constant(section)):
                 yield section
-            case ast.Call(ast.Attribute(ast.Name("params"), "get"), [ast.Constant(section), *_]):
-                yield section
+            case ast.Call(ast.Attribute(ast.Name("params"), "section"), [ast.Name(kind)]):
+                yield kind.lower()
+            case ast.Call(ast.Attribute(ast.Name("params"), "section"), [_, ast.Constant(name)]):
+                yield name.partition(".")[0]
+            case ast.Call(ast.Attribute(ast.Name("params"), "section"), [_, ast.JoinedStr([ast.Constant(name), *_])]):
+                yield name.partition(".")[0]
 
 
 def find_faults(stages: dict[str, dict[str, Any]], root: Path) -> list[str]:
@@ -58,8 +62,8 @@ SCRIPT = '''"""Trains.
 Reads   data/processed/training.npz
 Params  train, variants.<variant>
 """
-train = read_section(Train, params["train"], "train")
-variant = read_section(Variant, params.get("variants", {}).get(name), f"variants.{name}")
+train = params.section(Train)
+variant = params.section(Variant, f"variants.{name}")
 '''
 
 

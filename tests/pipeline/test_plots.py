@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import read_params
+from maskrcnn.params import read_yaml
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / ".dvc/plots").glob("*.json"))
@@ -33,7 +33,7 @@ def test_plots_list_every_run_of_every_scale(folder: str, section: str, also: se
     files = {Path(file) for plot in read_plots().values() for file in plot["y"]}
     listed = {file.stem for file in files if file.parent == Path("plots") / folder}
     scales = [ROOT / "params.yaml", *(ROOT / "scales").glob("*.yaml")]
-    assert listed == set().union(also, *(read_params(path).get(section, {}) for path in scales))
+    assert listed == set().union(also, *(read_yaml(path).get(section, {}) for path in scales))
 
 
 def test_templates_are_there_and_used() -> None:

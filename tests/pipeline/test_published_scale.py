@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.config import Hyperparameters, read_params, read_section
+from maskrcnn.config import Hyperparameters
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.doctor import IMAGE_COUNTS
+from maskrcnn.params import read_whole, read_yaml
 from stages.scale import main
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "scales", folder / "scales")
     main("cityscapes", folder)
-    return read_params(folder / "params.yaml")
+    return read_yaml(folder / "params.yaml")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -146,7 +147,7 @@ def test_nothing_overrules_the_tuning(params: dict[str, Any]):
 
 
 def test_the_pin_is_the_configuration_of_the_published_models(params: dict[str, Any]):
-    pinned = read_section(Hyperparameters, read_params(ROOT / "pins/published_2021.yaml"), "pins")
+    pinned = read_whole(Hyperparameters, ROOT / "pins/published_2021.yaml")
     assert pinned == Hyperparameters(optimizer="sgd", learning_rate=6e-5, momentum=0.98, weight_decay=6e-3)
 
 

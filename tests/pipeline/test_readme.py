@@ -7,9 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from maskrcnn.config import read_params
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.files import write_text
+from maskrcnn.params import read_yaml
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -19,7 +19,7 @@ COLUMNS = {"AP50": "AP50", "rAP": "rAP"} | {name: f"cAP_{name}" for name in CLAS
 
 def make_table() -> str:
     """Returns the scores of all variants as Markdown."""
-    variants = read_params(ROOT / "params.yaml")["variants"]
+    variants = read_yaml(ROOT / "params.yaml")["variants"]
     scores = {name: json.loads((ROOT / f"metrics/test/{name}.json").read_text()) for name in variants}
     rows = [[name, *(f"{values[key]:.3f}" for key in COLUMNS.values())] for name, values in scores.items()]
     lines = [["variant", *COLUMNS], ["---"] * (1 + len(COLUMNS)), *rows]

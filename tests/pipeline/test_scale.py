@@ -27,29 +27,28 @@ from maskrcnn.config import (
     Synthesize,
     Train,
     Variant,
-    read_params,
-    read_section,
 )
+from maskrcnn.params import read_params, read_yaml
 from stages.scale import find_faults, main, write_merged
 
 ROOT = Path(__file__).parents[2]
 SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
-SECTIONS = {
-    "data": Data,
-    "preprocess": Preprocess,
-    "model": Model,
-    "sampling": Sampling,
-    "pretrain": Pretrain,
-    "babysit": Babysit,
-    "coarse": Coarse,
-    "hyperband": Hyperband,
-    "select": Select,
-    "train": Train,
-    "predict": Predict,
-    "draw": Draw,
-    "compare": Compare,
-    "report": Report,
-}
+SECTIONS = (
+    Data,
+    Preprocess,
+    Model,
+    Sampling,
+    Pretrain,
+    Babysit,
+    Coarse,
+    Hyperband,
+    Select,
+    Train,
+    Predict,
+    Draw,
+    Compare,
+    Report,
+)
 SECTIONS_BY_KEY = {
     "synthesize": Synthesize,
     "splits": Split,
@@ -127,7 +126,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_params_are_the_demo() -> None:
-    assert read_params(ROOT / "params.yaml")["scale"] == "demo"
+    assert read_yaml(ROOT / "params.yaml")["scale"] == "demo"
 
 
 def test_scales_are_found() -> None:
@@ -136,8 +135,8 @@ def test_scales_are_found() -> None:
 
 @pytest.mark.parametrize("name", SCALES)
 def test_scale_changes_known_keys(name: str) -> None:
-    scale = read_params(ROOT / f"scales/{name}.yaml")
-    assert find_faults(read_params(ROOT / "params.yaml"), scale) == []
+    scale = read_yaml(ROOT / f"scales/{name}.yaml")
+    assert find_faults(read_yaml(ROOT / "params.yaml"), scale) == []
     assert scale["scale"] == name
 
 
@@ -146,19 +145,19 @@ def test_every_section_fits_at_every_scale(repository: Path, name: str) -> None:
     if name != "demo":
         main(name, repository)
     params = read_params(repository / "params.yaml")
-    for section, kind in SECTIONS.items():
-        read_section(kind, params[section], section)
+    for kind in SECTIONS:
+        params.section(kind)
     for section, kind in SECTIONS_BY_KEY.items():
-        for key, values in params[section].items():
-            read_section(kind, values, f"{section}.{key}")
-    assert set(params) == {"scale", *SECTIONS, *SECTIONS_BY_KEY}
+        for key in params.values[section]:
+            params.section(kind, f"{section}.{key}")
+    assert set(params.values) == {"scale", *(kind.__name__.lower() for kind in SECTIONS), *SECTIONS_BY_KEY}
 
 
 @pytest.mark.parametrize("name", ["demo", *SCALES])
 def test_candidates_that_are_compared_exist(repository: Path, name: str) -> None:
     if name != "demo":
         main(name, repository)
-    params = read_params(repository / "params.yaml")
+    params = read_yaml(repository / "params.yaml")
     compared = {candidate for pair in params["coarse"]["comparisons"].values() for candidate in pair}
     assert compared == set(params["candidates"])
 
@@ -207,10 +206,10 @@ def test_sections_whose_keys_are_data_are_replaced_whole(tmp_path: Path) -> None
     path = tmp_path / "params.yaml"
     path.write_text("splits:\n  test:\n    folder: val\ncoarse:\n  layers: all\n  comparisons:\n    start: [a, b]\n")
     overlay = {"splits": {"other": {}}, "coarse": {"comparisons": {"depth": ["c", "d"]}}}
-    assert find_faults(read_params(path), overlay) == []
+    assert find_faults(read_yaml(path), overlay) == []
     write_merged(path, overlay)
     merged = {"splits": {"other": {}}, "coarse": {"layers": "all", "comparisons": {"depth": ["c", "d"]}}}
-    assert read_params(path) == merged
+    assert read_yaml(path) == merged
 
 
 def test_unknown_scale_is_told(repository: Path) -> None:

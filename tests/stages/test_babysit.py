@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import read_params
+from maskrcnn.params import read_yaml
 from maskrcnn.tuning.babysitting import Verdict
 from maskrcnn.tuning.findings import read_finding
 from stages import babysit
@@ -26,7 +26,7 @@ class Watched(FakeLearner):
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the demo's hyperparameters, and a network that only pretends."""
-    params = read_params(ROOT / "params.yaml")
+    params = read_yaml(ROOT / "params.yaml")
     params["babysit"] |= {"fall": 0.2}
     params["babysit"]["hyperparameters"] |= {"learning_rate": 1e-3}
     params["babysit"]["schedule"] |= {"epochs": 2}
@@ -51,7 +51,7 @@ def test_the_verdict_and_the_losses_are_written(root: Path) -> None:
 
 
 def test_a_network_that_does_not_learn_fails_and_leaves_its_losses(root: Path) -> None:
-    params = read_params(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     params["babysit"]["fall"] = 0.6
     YAML().dump(params, root / "params.yaml")
     with pytest.raises(ValueError, match=r"`loss` must fall by 60% while babysitting; got 25%, from 2\.000 to 1\.500"):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Candidate, read_params
+from maskrcnn.config import Candidate
+from maskrcnn.params import read_yaml
 from maskrcnn.tuning.comparison import Sweep, SweptRate
 from maskrcnn.tuning.findings import read_finding
 from stages import coarse
@@ -19,7 +20,7 @@ NAME = "reference"
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with the demo's hyperparameters and stand-ins of what is read."""
-    params = read_params(ROOT / "params.yaml")
+    params = read_yaml(ROOT / "params.yaml")
     params["coarse"] |= {"learning_rates": [0.01, 0.001, 0.0001]}
     params["coarse"]["schedule"] |= {"epochs": 3}
     YAML().dump(params, tmp_path / "params.yaml")
@@ -66,5 +67,5 @@ def test_a_stopped_stage_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_unknown_candidate_is_refused(root: Path) -> None:
-    with pytest.raises(ValueError, match=r"`candidates\.none` must be a section of params\.yaml"):
+    with pytest.raises(ValueError, match=r"params\.yaml` must have the section `candidates\.none`; got"):
         coarse.main("none", root)

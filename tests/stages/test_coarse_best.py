@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Candidate, read_params
+from maskrcnn.config import Candidate
+from maskrcnn.params import read_yaml
 from maskrcnn.tuning.comparison import CoarseBest, Sweep, SweptRate, check_comparisons
 from maskrcnn.tuning.findings import read_finding, write_finding
 from stages import coarse_best
@@ -29,7 +30,7 @@ COMPARISONS = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder in which the last candidate of every comparison is the best."""
-    params = read_params(ROOT / "params.yaml")
+    params = read_yaml(ROOT / "params.yaml")
     params["candidates"] = CANDIDATES
     params["coarse"]["comparisons"] = COMPARISONS
     YAML().dump(params, tmp_path / "params.yaml")
@@ -41,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 def change(root: Path, **sections: Any) -> None:
     """Changes hyperparameters."""
-    params = read_params(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     for section, values in sections.items():
         params[section] |= values
     YAML().dump(params, root / "params.yaml")
@@ -78,7 +79,7 @@ def test_a_hint_is_given_where_the_trainings_do_not_follow(root: Path, capsys: p
 
 @pytest.mark.parametrize("overlay", [None, "cityscapes"])
 def test_the_comparisons_of_every_scale_are_sound(overlay: str | None) -> None:
-    params = read_params(ROOT / "params.yaml") | (read_params(ROOT / f"scales/{overlay}.yaml") if overlay else {})
+    params = read_yaml(ROOT / "params.yaml") | (read_yaml(ROOT / f"scales/{overlay}.yaml") if overlay else {})
     candidates = {name: Candidate(**values) for name, values in params["candidates"].items()}
     check_comparisons(params["coarse"]["comparisons"], candidates)
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Candidate, SearchSpace, read_params
+from maskrcnn.config import Candidate, SearchSpace
+from maskrcnn.params import read_yaml
 from maskrcnn.tuning.comparison import CoarseBest, Interval
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.trials import Search
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with the demo's hyperparameters and stand-ins of what is read."""
-    params = read_params(ROOT / "params.yaml")
+    params = read_yaml(ROOT / "params.yaml")
     params["hyperband"]["schedule"] |= {"epochs": 2}
     YAML().dump(params, tmp_path / "params.yaml")
     for name in (
@@ -75,7 +76,7 @@ def test_a_stopped_search_ends_as_if_it_had_not(root: Path, monkeypatch: pytest.
 
 def test_rates_that_are_given_need_no_coarse_comparison(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "tuning/coarse_best.yaml").unlink()
-    params = read_params(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     params["search"]["adam"]["learning_rate"] = [2e-5, 3e-5]
     YAML().dump(params, root / "params.yaml")
     give_bench(monkeypatch)

@@ -127,7 +127,7 @@ def test_missing_frames_are_refused(root: Path) -> None:
 
 
 def test_an_unknown_split_is_refused(root: Path) -> None:
-    with pytest.raises(ValueError, match=r"`splits.nowhere` must be a section"):
+    with pytest.raises(ValueError, match=r"must have the section `splits\.nowhere`; got"):
         main("nowhere", root)
 
 

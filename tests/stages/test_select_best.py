@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Hyperparameters, SearchSpace, read_params, read_section
+from maskrcnn.config import Hyperparameters, SearchSpace
+from maskrcnn.params import read_whole, read_yaml
 from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.trials import Search, Trial
 from stages import select_best
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with the demo's hyperparameters and the tables of two searches."""
-    YAML().dump(read_params(ROOT / "params.yaml"), tmp_path / "params.yaml")
+    YAML().dump(read_yaml(ROOT / "params.yaml"), tmp_path / "params.yaml")
     space = SearchSpace((1e-5, 1e-3), (1e-4, 1e-2), (0.9, 0.99))
     for optimizer, loss in (("sgd", 1.25), ("adam", 1.125)):
         best = Trial(4, 1, 0, 0, 2, 1.23e-4, 0.954, 5.6e-3, loss, None)
@@ -26,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 
 def overrule(root: Path, **values: object) -> str:
     """Returns the selected file after some values were overruled."""
-    params = read_params(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     params["select"] |= values
     YAML().dump(params, root / "params.yaml")
     select_best.main(root)
@@ -35,9 +36,8 @@ def overrule(root: Path, **values: object) -> str:
 
 def test_the_best_search_is_selected_as_hyperparameters_alone(root: Path) -> None:
     select_best.main(root)
-    selected = read_params(root / "tuning/selected.yaml")
-    assert read_section(Hyperparameters, selected, "selected") == Hyperparameters("adam", 1.23e-4, 0.954, 5.6e-3)
-    assert read_params(root / "tuning/selected_why.yaml") == {
+    assert read_whole(Hyperparameters, root / "tuning/selected.yaml") == Hyperparameters("adam", 1.23e-4, 0.954, 5.6e-3)
+    assert read_yaml(root / "tuning/selected_why.yaml") == {
         "found": "the best trial of adam: sgd reached 1.25; adam reached 1.125",
         "overruled": {},
     }
@@ -45,17 +45,17 @@ def test_the_best_search_is_selected_as_hyperparameters_alone(root: Path) -> Non
 
 def test_overruling_by_what_was_found_leaves_the_file_as_it_was(root: Path) -> None:
     assert overrule(root) == overrule(root, optimizer="adam", learning_rate=1.23e-4)
-    assert "learning_rate" in read_params(root / "tuning/selected_why.yaml")["overruled"]
+    assert "learning_rate" in read_yaml(root / "tuning/selected_why.yaml")["overruled"]
     assert overrule(root, learning_rate=1e-3) == overrule(root, momentum=0.954)
 
 
 def test_only_optimizers_that_are_searched_count(root: Path) -> None:
-    params = read_params(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     del params["search"]["adam"]
     YAML().dump(params, root / "params.yaml")
     (root / "tuning/hyperband/adam.yaml").write_text("{")
     select_best.main(root)
-    assert read_params(root / "tuning/selected.yaml")["optimizer"] == "sgd"
+    assert read_yaml(root / "tuning/selected.yaml")["optimizer"] == "sgd"
 
 
 def test_a_missing_search_is_told_with_its_stage(root: Path) -> None:

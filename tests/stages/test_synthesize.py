@@ -72,7 +72,7 @@ def test_refuses_a_city_without_frames(tmp_path):
 
 
 def test_refuses_an_unknown_section(root):
-    with pytest.raises(ValueError, match=r"`synthesize\.village` must be a section of params\.yaml; got None"):
+    with pytest.raises(ValueError, match=r"must have the section `synthesize\.village`; got town\."):
         main("village", root)
 
 

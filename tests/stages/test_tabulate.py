@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from maskrcnn.config import read_params
+from maskrcnn.params import read_yaml
 from stages.tabulate import PUBLISHED, REAL_SCALE, format_page, main
 from tests.stages.drawn import PARAMS, RIDER, write_city, write_params, write_variant
 
@@ -53,11 +53,11 @@ def test_only_the_real_scale_is_compared_with_2021() -> None:
     demo, real = (format_page({"base": {"images": 3}}, {}, scale) for scale in ("demo", REAL_SCALE))
     assert "**Not comparable:** the scale `demo`" in demo
     assert "Not comparable" not in real and "the same 174 images" in real
-    assert read_params(ROOT / f"scales/{REAL_SCALE}.yaml")["scale"] == REAL_SCALE
+    assert read_yaml(ROOT / f"scales/{REAL_SCALE}.yaml")["scale"] == REAL_SCALE
 
 
 def test_the_published_variants_are_ours() -> None:
-    assert list(read_params(ROOT / "params.yaml")["variants"]) == list(PUBLISHED)
+    assert list(read_yaml(ROOT / "params.yaml")["variants"]) == list(PUBLISHED)
 
 
 def test_variants_that_left_params_leave_the_comparison(root: Path) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Model, read_params, read_section
+from maskrcnn.config import Model
 from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.params import read_params, read_yaml
 from maskrcnn.weights import write_weights
 from maskrcnn.weights.tensors import open_tensors
 from stages import weights
@@ -25,10 +26,10 @@ ROOT = Path(__file__).parents[2]
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with weights of a shallow network, of which the stage has made those of a deeper one."""
     root = tmp_path_factory.mktemp("project")
-    params = read_params(ROOT / "params.yaml")
+    params = read_yaml(ROOT / "params.yaml")
     params["model"] |= NARROW
     write_params(root, params)
-    settings = asdict(read_section(Model, params["model"], "model"))
+    settings = asdict(read_params(root / "params.yaml").section(Model))
     shallow = build(image_shape=(64, 64), class_count=len(CLASS_NAMES), **settings)
     scramble(shallow, 1)
     write_weights(shallow, root / "models/pretrained.h5")
@@ -42,7 +43,7 @@ def write_params(root: Path, params: dict[str, Any]) -> None:
 
 def copy_with(root: Path, folder: Path, **settings: Any) -> Path:
     """Returns a folder whose one section `weights.mine` reads the shallow weights."""
-    params = read_params(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     write_params(
         folder, params | {"weights": {"mine": {"path": "mine.h5", "backbone": "resnet14", "seed": 1} | settings}}
     )
@@ -116,5 +117,5 @@ def test_a_released_file_that_is_missing_is_to_be_fetched(root: Path, tmp_path: 
 
 
 def test_a_name_must_be_in_the_params(root: Path) -> None:
-    with pytest.raises(ValueError, match=r"`weights\.none` must be a section of params\.yaml"):
+    with pytest.raises(ValueError, match=r"params\.yaml` must have the section `weights\.none`; got"):
         weights.main("none", root)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.config import Hyperparameters, SearchSpace, Select, read_params, read_section
+from maskrcnn.config import Hyperparameters, SearchSpace, Select
+from maskrcnn.params import read_whole
 from maskrcnn.tuning.selection import Selection, select
 from maskrcnn.tuning.trials import Search, Trial
 
@@ -62,7 +63,7 @@ def test_an_optimizer_that_was_not_searched_is_refused() -> None:
 
 def test_the_pin_holds_the_published_values() -> None:
     # what was trained with is the best trial, rounded
-    pinned = read_section(Hyperparameters, read_params(ROOT / "pins/published_2021.yaml"), "published_2021")
+    pinned = read_whole(Hyperparameters, ROOT / "pins/published_2021.yaml")
     assert pinned == Hyperparameters("sgd", 6e-5, 0.98, 6e-3)
     found, _ = select(SEARCHES, NOTHING)
     for key in ("learning_rate", "momentum", "weight_decay"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import read_params
+from maskrcnn.params import read_yaml
 from maskrcnn.tuning.findings import read_finding
 from maskrcnn.tuning.trials import Search
 
@@ -27,7 +27,7 @@ def find_port() -> int:
 
 @pytest.mark.slow
 def test_two_workers_share_the_trials_of_one_search(tmp_path: Path) -> None:
-    params = read_params(ROOT / "params.yaml")
+    params = read_yaml(ROOT / "params.yaml")
     params["search"]["sgd"]["learning_rate"] = [1e-5, 1e-3]
     YAML().dump(params, tmp_path / "params.yaml")
     for name in (

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrcnn.config import Split, read_params, read_section
+from maskrcnn.config import Split
+from maskrcnn.params import Params, read_params, read_whole, read_yaml
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,25 @@ VALUES: dict[str, Any] = {
 }
 
 
+def read_kiln(values: Any) -> Kiln:
+    return Params(Path("params.yaml"), {"kiln": values}).section(Kiln)
+
+
 def test_values_become_the_annotated_types() -> None:
-    kiln = read_section(Kiln, VALUES, "kiln")
+    kiln = read_kiln(VALUES)
     assert kiln == Kiln("north", 900.0, 12, True, (3, 4), (1.0, 0.5, 0.25), ["ada", "bo"], {"monday": 2}, None)
     assert type(kiln.heat) is float
     assert {type(rate) for rate in kiln.rates} == {float}
 
 
 def test_optional_value_may_be_given() -> None:
-    assert read_section(Kiln, VALUES | {"chimney": "brick"}, "kiln").chimney == "brick"
+    assert read_kiln(VALUES | {"chimney": "brick"}).chimney == "brick"
 
 
 @given(st.builds(Split, st.text(), st.lists(st.text()), st.booleans()))
 def test_reading_undoes_asdict(split: Split) -> None:
-    assert read_section(Split, asdict(split), "splits.test") == split
+    params = Params(Path("params.yaml"), {"splits": {"test": asdict(split)}})
+    assert params.section(Split, "splits.test") == split
 
 
 @pytest.mark.parametrize(
@@ -75,27 +81,45 @@ def test_reading_undoes_asdict(split: Split) -> None:
 )
 def test_mistyped_value_is_refused(key: str, value: Any, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
-        read_section(Kiln, VALUES | {key: value}, "kiln")
+        read_kiln(VALUES | {key: value})
 
 
 def test_all_faults_are_named_at_once() -> None:
     values = VALUES | {"bricks": "many", "heta": 3}
     del values["name"]
-    with pytest.raises(ValueError, match="fit Kiln") as error:
-        read_section(Kiln, values, "kiln")
+    with pytest.raises(ValueError, match=r"`params\.yaml` must fit Kiln; ") as error:
+        read_kiln(values)
     for fault in ("`kiln.bricks` must be int", "`kiln.heta` is unknown", "`kiln.name` is missing"):
         assert fault in str(error.value)
 
 
 @pytest.mark.parametrize("values", [None, 3, ["name"]])
 def test_section_must_be_a_mapping(values: Any) -> None:
-    with pytest.raises(ValueError, match=r"`kiln` must be a section of params\.yaml"):
-        read_section(Kiln, values, "kiln")
+    with pytest.raises(ValueError, match=r"`params\.yaml` must fit Kiln; `kiln` must be a section; got"):
+        read_kiln(values)
+
+
+def test_an_unknown_section_is_told_with_those_there_are() -> None:
+    params = Params(Path("params.yaml"), {"oven": {}, "splits": {"training": {}, "test": {}}})
+    with pytest.raises(ValueError, match=r"^`params\.yaml` must have the section `kiln`; got oven, splits\.$"):
+        params.section(Kiln)
+    with pytest.raises(ValueError, match=r"must have the section `splits\.tset`; got training, test\.$"):
+        params.section(Split, "splits.tset")
+    with pytest.raises(ValueError, match=r"must have the section `kilns\.north`; got none\.$"):
+        params.section(Kiln, "kilns.north")
+
+
+def test_a_whole_file_is_one_section(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_text("folder: val\ncities: [munster]\ninstance_maps: true\n")
+    assert read_whole(Split, tmp_path / "test.yaml") == Split("val", ["munster"], True)
+    (tmp_path / "test.yaml").write_text("folder: val\ncities: munster\ninstance_maps: true\n")
+    with pytest.raises(ValueError, match=r"test\.yaml` must fit Split; `test\.cities` must be list"):
+        read_whole(Split, tmp_path / "test.yaml")
 
 
 def test_params_are_yaml_1_2(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("rate: 1e-05\ncountry: no\n")
-    assert read_params(tmp_path / "params.yaml") == {"rate": 1e-5, "country": "no"}
+    assert read_yaml(tmp_path / "params.yaml") == {"rate": 1e-5, "country": "no"}
 
 
 def test_missing_params_are_told(tmp_path: Path) -> None:
