@@ -26,25 +26,26 @@ Mask = Bool[np.ndarray, "H W"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be in a street: how it is drawn, its share of all, and how tall it appears in units."""
+    """What may be in a street: its class, how it is drawn, its share of all, and how tall it appears in units."""
 
+    label: str
     draw: Callable[[np.random.Generator, World], tuple[Figure, ...]]
     share: float
     tall: Range
 
 
 KINDS = (
-    Kind(car, 0.27, (26.0, 84.0)),
-    Kind(person, 0.21, (34.0, 128.0)),
-    Kind(cyclist, 0.09, (44.0, 124.0)),
-    Kind(motorcyclist, 0.08, (44.0, 120.0)),
-    Kind(bicycle, 0.05, (28.0, 72.0)),
-    Kind(motorcycle, 0.05, (28.0, 76.0)),
-    Kind(bus, 0.05, (40.0, 110.0)),
-    Kind(truck, 0.05, (40.0, 110.0)),
-    Kind(train, 0.05, (38.0, 84.0)),
-    Kind(trailer, 0.05, (22.0, 56.0)),
-    Kind(caravan, 0.05, (32.0, 92.0)),
+    Kind("car", car, 0.27, (26.0, 84.0)),
+    Kind("person", person, 0.21, (34.0, 128.0)),
+    Kind("rider", cyclist, 0.09, (44.0, 124.0)),
+    Kind("rider", motorcyclist, 0.08, (44.0, 120.0)),
+    Kind("bicycle", bicycle, 0.05, (28.0, 72.0)),
+    Kind("motorcycle", motorcycle, 0.05, (28.0, 76.0)),
+    Kind("bus", bus, 0.05, (40.0, 110.0)),
+    Kind("truck", truck, 0.05, (40.0, 110.0)),
+    Kind("train", train, 0.05, (38.0, 84.0)),
+    Kind("trailer", trailer, 0.05, (22.0, 56.0)),
+    Kind("caravan", caravan, 0.05, (32.0, 92.0)),
 )
 
 
@@ -81,9 +82,10 @@ def traffic(rng: np.random.Generator, world: World, camera: Camera, canvas_shape
 
 
 def _anywhere(rng: np.random.Generator, world: World, camera: Camera) -> Sprite:
-    """Draws one of the kinds somewhere on the ground, at most a fifth of it beyond the border."""
-    shares = np.cumsum([kind.share for kind in KINDS])
-    kind = KINDS[np.searchsorted(shares, rng.random() * shares[-1], side="right")]
+    """Draws a kind that the world has somewhere on the ground, at most a fifth of it beyond the border."""
+    kinds = [kind for kind in KINDS if kind.label not in world.absent]
+    shares = np.cumsum([kind.share for kind in kinds])
+    kind = kinds[np.searchsorted(shares, rng.random() * shares[-1], side="right")]
     figures = kind.draw(rng, world)
     instances = [figure for figure in figures if figure.label not in ACCESSORIES]
     scale = float(np.exp(rng.uniform(*np.log(kind.tall)))) / max(figure.height for figure in instances)

@@ -22,8 +22,9 @@ class CarBody:
 
 @dataclass(frozen=True)
 class World:
-    """How one world looks: its camera, the proportions of its figures, its palettes and its scenery."""
+    """How one world looks: who is missing, its camera, the proportions of its figures, its palettes and its scenery."""
 
+    absent: frozenset[str]  # classes that are nowhere seen
     camera_height: float  # metres above the ground
     horizon: Range  # fractions of the image height
     rounding: float  # factor on the radii of corners
@@ -105,6 +106,7 @@ JEEP = CarBody(
 
 WORLDS = {
     "city": World(
+        absent=frozenset(),
         camera_height=2.2,
         horizon=(0.36, 0.46),
         rounding=1.0,
@@ -138,6 +140,7 @@ WORLDS = {
         poles=(0, 4),
     ),
     "countryside": World(
+        absent=frozenset({"rider", "trailer", "caravan"}),  # COCO's images know none of them either
         camera_height=2.8,
         horizon=(0.26, 0.4),
         rounding=0.4,

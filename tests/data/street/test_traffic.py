@@ -15,7 +15,9 @@ CANVAS_SHAPE = blank_canvas(CAMERA.image_shape).shape
 
 def test_kinds_draw_the_ten_classes_and_nothing_else():
     rng = np.random.default_rng(0)
-    labels = {figure.label for kind in KINDS for _ in range(20) for figure in kind.draw(rng, CITY)}
+    drawn = [(kind.label, [figure.label for figure in kind.draw(rng, CITY)]) for kind in KINDS for _ in range(20)]
+    assert all(label in figures for label, figures in drawn)
+    labels = {label for _, figures in drawn for label in figures}
     assert labels - ACCESSORIES == set(CLASS_NAMES[1:])
     assert labels >= ACCESSORIES
 
@@ -66,6 +68,15 @@ def test_the_nearest_comes_last():
         stood = [row for row in rows if row > 0]  # the bonnet lies flat
         assert stood == sorted(stood)
         assert rows[: len(stood)] == stood
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_street_shows_the_classes_of_its_world(name):
+    dice, labels = np.random.default_rng(0), set()
+    for _ in range(60):
+        sprites = traffic(dice, WORLDS[name], CAMERA, CANVAS_SHAPE)
+        labels |= {figure.label for sprite in sprites for figure in sprite.figures}
+    assert labels & set(CLASS_NAMES) == set(CLASS_NAMES[1:]) - WORLDS[name].absent
 
 
 def test_a_full_street_takes_nobody_in(monkeypatch):
