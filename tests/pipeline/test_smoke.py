@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.config import read_params
+from maskrcnn.params import read_yaml
 from stages import scale
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def clean(repository: Path) -> Path:
 
 
 def test_every_variant_is_scored(clean: Path) -> None:
-    for name in read_params(clean / "params.yaml")["variants"]:
+    for name in read_yaml(clean / "params.yaml")["variants"]:
         scores = json.loads((clean / f"metrics/test/{name}.json").read_text())
         assert 0 <= scores["AP50"] <= 1
         assert f" {name} " in (clean / "metrics/tables.md").read_text()
@@ -91,7 +91,7 @@ def test_second_run_does_nothing(clean: Path) -> None:
 def test_scoring_alone_follows_its_code(clean: Path) -> None:
     script = clean / "stages/evaluate.py"
     script.write_text(script.read_text() + "\n")
-    names = read_params(clean / "params.yaml")["variants"]
+    names = read_yaml(clean / "params.yaml")["variants"]
     assert find_stages(dvc(clean, "repro")) == [f"evaluate@{name}" for name in names]
 
 
@@ -116,7 +116,7 @@ def test_another_variant_runs_only_what_is_new(clean: Path) -> None:
 def test_overruled_hyperparameters_rerun_training_but_not_tuning(clean: Path) -> None:
     stages = find_stages(dvc(clean, "exp", "run", "-n", "rate", "-S", "select.learning_rate=0.00123", "train@base"))
     assert stages == ["select", "train@base"]
-    assert read_params(clean / "tuning/selected.yaml")["learning_rate"] == 0.00123
+    assert read_yaml(clean / "tuning/selected.yaml")["learning_rate"] == 0.00123
 
 
 def test_pinned_hyperparameters_need_no_tuning(clean: Path) -> None:
@@ -130,14 +130,34 @@ def test_a_changed_variant_reruns_alone(clean: Path) -> None:
     assert not {stage.partition("@")[0] for stage in stages} & TUNING
 
 
-def test_a_second_clone_pulls_and_trains_nothing(clean: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def second(clean: Path, tmp_path: Path) -> Path:
+    """A clone of a repository whose results were pushed."""
     dvc(clean, "remote", "add", "--default", "--force", "team", str(tmp_path / "remote"))
     dvc(clean, "push", "--quiet")
     commit(clean, "Share")
     git(tmp_path, "clone", "--quiet", str(clean), "second")
-    second = tmp_path / "second"
+    return tmp_path / "second"
+
+
+def find_models(root: Path) -> set[str]:
+    return {path.stem for path in (root / "models").glob("*.h5")}
+
+
+def test_a_second_clone_runs_nothing_that_is_recorded(second: Path) -> None:
     assert find_stages(dvc(second, "repro", "--pull", "--allow-missing")) == []
+
+
+def test_a_second_clone_without_images_pulls_all_that_is_shared(second: Path) -> None:
     dvc(second, "pull", "--allow-missing")
-    for name in read_params(second / "params.yaml")["variants"]:
-        assert (second / f"models/{name}.h5").is_file()
-        assert (second / f"metrics/test/{name}.json").is_file()
+    variants = set(read_yaml(second / "params.yaml")["variants"])
+    assert find_models(second) == variants | {"pretrained"}
+    assert {path.stem for path in (second / "predictions").glob("*.json")} == variants
+    assert not (second / "data/processed").exists()
+
+
+def test_a_second_clone_with_images_makes_what_is_not_shared_and_trains_nothing(second: Path) -> None:
+    stages = find_stages(dvc(second, "repro", "--pull"))
+    assert {stage.partition("@")[0] for stage in stages} == {"preprocess", "compare", "draw"}
+    assert find_models(second) == {*read_yaml(second / "params.yaml")["variants"], "pretrained"}
+    assert "up to date" in dvc(second, "status")
