@@ -11,10 +11,9 @@ from maskrcnn.config import Hyperparameters, Schedule
 from maskrcnn.data.batches import Batches
 from maskrcnn.files import write_text
 from maskrcnn.training.checkpoints import load_state, save_state
+from maskrcnn.training.epochs import Row, rate_epoch
 from maskrcnn.training.learner import Learner
 from maskrcnn.weights import read_weights, write_weights
-
-Row = dict[str, float]
 
 
 def fit(
@@ -109,7 +108,7 @@ class Progress(keras.callbacks.Callback):
         return {"best_epoch": row.pop("epoch"), "epochs": len(self.rows), **row}
 
     def _best_index(self) -> int:
-        return min(range(len(self.rows)), key=lambda index: self.rows[index]["val_loss"])
+        return min(range(len(self.rows)), key=lambda index: rate_epoch(self.rows[index]))
 
 
 class _Rate(keras.callbacks.LearningRateScheduler):

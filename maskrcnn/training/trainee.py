@@ -14,6 +14,7 @@ from maskrcnn.model import MASK_SHAPE, MaskRCNN
 from maskrcnn.notation import Array
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
+LOSSES_OF_POSITIVES = ("rpn_box_loss", "box_loss", "mask_loss")  # exactly 0 where a batch has none
 LEARNING_STAGES = {"heads": (), "5+": (5,), "4+": (4, 5), "3+": (3, 4, 5), "all": (1, 2, 3, 4, 5)}
 PARTS = ("backbone", "fpn", "rpn_head", "box_head", "mask_head")
 
@@ -120,10 +121,23 @@ class Trainee(keras.Model):
         return super().evaluate(*args, **kwargs)
 
     def compute_metrics(self, x: object, y: object, y_pred: dict, sample_weight: object = None) -> dict:
-        """Tracks the mean of each loss; `loss` itself is Keras' own."""
+        """Tracks each loss over the batches that it says something about."""
         for name, value in y_pred.items():
-            self.trackers[name].update_state(value)
+            counts = ops.cast(value != 0, "float32") if name in LOSSES_OF_POSITIVES else None
+            self.trackers[name].update_state(value, counts)
         return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict:
+        """Returns the mean of each loss, and as `loss` their weighted sum with the weight decay.
+
+        Keras' own `loss` counts a batch without positives as a perfect one: it would fall as proposals get lost.
+        """
+        results = super().get_metrics_result()
+        batches = self.trackers["rpn_class_loss"].count
+        for name in LOSSES_OF_POSITIVES:
+            silent = 1.0 - ops.divide_no_nan(self.trackers[name].count, batches)  # share of the batches
+            results["loss"] = results["loss"] + self.loss_weights[name] * silent * results[name]
+        return results
 
 
 def decayed_size(network: MaskRCNN) -> Array:

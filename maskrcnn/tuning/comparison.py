@@ -15,7 +15,7 @@ class SweptRate:
     """What came of one learning rate.
 
     Args:
-        val_loss: The lowest of all epochs; None if the run diverged.
+        val_loss: The lowest of all epochs; None if the run diverged, or if no region met an object in any.
         epoch: The epoch that it belongs to, counted from 1.
         diverged_at_step: The step whose loss was NaN or infinite; None if none was.
     """
@@ -34,11 +34,11 @@ class Sweep:
     rates: list[SweptRate]
 
     def finished(self) -> list[SweptRate]:
-        """Returns the rates that did not diverge, lowest rate first."""
+        """Returns the rates that have a loss, lowest rate first."""
         return sorted((rate for rate in self.rates if rate.val_loss is not None), key=lambda rate: rate.learning_rate)
 
     def best(self) -> SweptRate | None:
-        """Returns the rate of lowest validation loss; None if all diverged."""
+        """Returns the rate of lowest validation loss; None if none has any."""
         return min(self.finished(), key=loss_of, default=None)
 
 
@@ -49,7 +49,7 @@ class Comparison:
     Args:
         winner: The candidate of lowest validation loss.
         why: The figures, in words.
-        best: Each candidate's best rate; None where all diverged.
+        best: Each candidate's best rate; None where none has a loss.
     """
 
     winner: str
@@ -88,11 +88,13 @@ def summarize(learning_rate: float, run: Run) -> SweptRate:
     if run.diverged_at_step is not None:
         return SweptRate(learning_rate, None, None, run.diverged_at_step)
     best = run.best()
+    if best is None:
+        return SweptRate(learning_rate, None, None, None)
     return SweptRate(learning_rate, shorten(best["val_loss"]), int(best["epoch"]), None)
 
 
 def loss_of(rate: SweptRate) -> float:
-    """Returns the validation loss of a rate that did not diverge."""
+    """Returns the validation loss of a rate that has one."""
     assert rate.val_loss is not None
     return rate.val_loss
 
@@ -125,13 +127,13 @@ def compare(sweeps: Mapping[str, Sweep]) -> Comparison:
     """Returns which of some candidates reached the lowest validation loss, each at its best rate.
 
     Raises:
-        ValueError: if every rate of every candidate diverged.
+        ValueError: if no rate of any candidate has a loss.
     """
     best = {name: sweep.best() for name, sweep in sweeps.items()}
     ranked = sorted((loss_of(rate), name) for name, rate in best.items() if rate)
     if not ranked:
         raise ValueError(
-            f"`coarse.learning_rates` must hold one at which {' or '.join(sweeps)} does not diverge; add lower ones."
+            f"`coarse.learning_rates` must hold one at which {' or '.join(sweeps)} learns; add lower ones."
         )
     winner = ranked[0][1]
     others = [f"{name} {_describe(best[name])}" for name in best if name != winner]
@@ -156,7 +158,7 @@ def find_interval(optimizer: str, sweeps: Mapping[str, Sweep]) -> Interval:
     The candidate that reached the lowest loss with this optimizer decides.
 
     Raises:
-        ValueError: if all its rates diverged, or both neighbours of the best one.
+        ValueError: if none of its rates has a loss, or no neighbour of the best one.
     """
     ours = {name: sweep for name, sweep in sweeps.items() if sweep.candidate.optimizer == optimizer}
     name = compare(ours).winner
@@ -165,7 +167,7 @@ def find_interval(optimizer: str, sweeps: Mapping[str, Sweep]) -> Interval:
     around = [rates[i] for i in (best - 1, best + 1) if 0 <= i < len(rates) and rates[i].val_loss is not None]
     if not around:
         raise ValueError(
-            f"`coarse.learning_rates` must hold two neighbours at which {name} does not diverge; "
+            f"`coarse.learning_rates` must hold two neighbours at which {name} learns; "
             f"got {rates[best].learning_rate:g} alone, add lower ones."
         )
     neighbour = min(around, key=loss_of)
@@ -175,4 +177,4 @@ def find_interval(optimizer: str, sweeps: Mapping[str, Sweep]) -> Interval:
 
 
 def _describe(rate: SweptRate | None) -> str:
-    return f"reached {rate.val_loss:g} at rate {rate.learning_rate:g}" if rate else "diverged at every rate"
+    return f"reached {rate.val_loss:g} at rate {rate.learning_rate:g}" if rate else "learned at no rate"

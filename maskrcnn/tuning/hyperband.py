@@ -67,7 +67,7 @@ class HyperbandSearch(keras_tuner.Hyperband):
         """Returns the lowest validation loss of a trial's run.
 
         Raises:
-            FailedTrialError: if the run diverged or anything else went wrong; the search goes on.
+            FailedTrialError: if the run diverged, lost all objects or anything else went wrong; the search goes on.
         """
         hyperparameters, epochs = self._read(trial)
         print(f"Trial {int(trial.trial_id)}: {hyperparameters} until epoch {epochs}", flush=True)
@@ -77,7 +77,10 @@ class HyperbandSearch(keras_tuner.Hyperband):
             raise self._fail(trial, f"{type(error).__name__}: {error}") from error
         if run.diverged_at_step is not None:
             raise self._fail(trial, f"diverged at step {run.diverged_at_step}")
-        return {OBJECTIVE: run.best()[OBJECTIVE]}
+        best = run.best()
+        if best is None:
+            raise self._fail(trial, "no region met an object in any epoch")
+        return {OBJECTIVE: best[OBJECTIVE]}
 
     def table(self) -> list[Trial]:
         """Returns all trials, in the process that decides what is tried."""

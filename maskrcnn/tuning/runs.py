@@ -4,6 +4,7 @@ A run is kept as a state file while its stage lasts. Asked for again it is read,
 it goes on: that is how a stopped stage resumes and how a promoted trial continues its parent.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,8 +13,7 @@ from numpy import ndarray
 
 from maskrcnn.config import Hyperparameters
 from maskrcnn.training.checkpoints import load_state, save_state
-
-Row = dict[str, float]
+from maskrcnn.training.epochs import Row, rate_epoch
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class Run:
         """Returns the run as it was after some epochs."""
         return Run(self.rows[:epochs]) if len(self.rows) >= epochs else self
 
-    def best(self) -> Row:
-        """Returns the first epoch of lowest validation loss."""
-        return min(self.rows, key=lambda row: row["val_loss"])
+    def best(self) -> Row | None:
+        """Returns the first epoch of lowest validation loss; None if no region met an object in any."""
+        best = min(self.rows, key=rate_epoch)
+        return best if math.isfinite(rate_epoch(best)) else None
 
 
 def read_run(folder: Path, hyperparameters: Hyperparameters) -> tuple[Run, dict[str, ndarray]]:

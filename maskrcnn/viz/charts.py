@@ -42,22 +42,24 @@ def draw_ap_by_iou(scores: Mapping[str, Scores]) -> Figure:
 
 
 def draw_sweeps(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Draws the lowest validation loss of each candidate at each learning rate; crosses are rates that diverged.
+    """Draws the lowest validation loss of each candidate at each learning rate; crosses are rates without any.
 
     Args:
-        sweeps: Of each candidate a row a rate, with `learning_rate` and `val_loss`, None where it diverged.
+        sweeps: Of each candidate a row a rate, with `learning_rate` and `val_loss`, None where it has none.
     """
     figure, (axes,) = _new_charts(1)
     for place, (name, rows, style) in enumerate(_styled(sweeps)):
         losses = {row["learning_rate"]: row["val_loss"] for row in sorted(rows, key=lambda row: row["learning_rate"])}
         rates = [rate for rate, loss in losses.items() if loss is not None]
         axes.plot(rates, [losses[rate] for rate in rates], label=name, **style)
-        diverged = [rate for rate, loss in losses.items() if loss is None]
+        lost = [rate for rate, loss in losses.items() if loss is None]
         height = 0.98 - 0.04 * place  # of the chart: crosses of one rate lie apart
-        axes.plot(diverged, [height] * len(diverged), "x", color=style["color"], transform=axes.get_xaxis_transform())
+        axes.plot(lost, [height] * len(lost), "x", color=style["color"], transform=axes.get_xaxis_transform())
     axes.set_xscale("log")
     axes.set_yscale("log")
-    _finish(axes, "Candidates by learning rate (x: diverged)", "learning rate", "lowest validation loss")
+    _finish(
+        axes, "Candidates by learning rate (x: diverged or lost all objects)", "learning rate", "lowest validation loss"
+    )
     _add_legend(figure)
     return figure
 

@@ -45,7 +45,7 @@ def test_every_rate_has_a_line_and_divergence_is_one(root: Path, monkeypatch: py
         [SweptRate(0.01, None, None, 13), SweptRate(0.001, 1.333, 3, None), SweptRate(0.0001, 0.3333, 3, None)],
     )
     history = pd.read_csv(root / f"plots/coarse/{NAME}.csv")
-    assert list(history.columns) == ["learning_rate", "epoch", "loss", "val_loss"]
+    assert list(history.columns) == ["learning_rate", "epoch", "loss", "val_loss", "val_mask_loss"]
     assert list(zip(history["learning_rate"], history["epoch"], strict=True)) == [
         (0.01, 1), *((0.001, epoch) for epoch in (1, 2, 3)), *((0.0001, epoch) for epoch in (1, 2, 3))
     ]  # fmt: skip

@@ -105,5 +105,5 @@ def test_divergence_is_carried_through(root: Path) -> None:
     write_finding(path, replace(sweep, rates=[*diverged[:2], *sweep.rates[2:]]))
     assert found(root).intervals["adam"].high == 1e-3
     write_finding(path, replace(sweep, rates=diverged))
-    with pytest.raises(ValueError, match="other_optimizer does not diverge; add lower ones"):
+    with pytest.raises(ValueError, match="other_optimizer learns; add lower ones"):
         coarse_best.main(root)

@@ -1,11 +1,14 @@
 """Learning again and again with one traced step, and going on where a stopped run ended."""
 
+import keras
 import numpy as np
 import pytest
 
 from maskrcnn.config import Hyperparameters
+from maskrcnn.training.epochs import rate_epoch
 from maskrcnn.training.learner import Divergence, Learner
-from tests.tiny import network, read, start
+from maskrcnn.training.trainee import LOSS_NAMES
+from tests.tiny import make_batch, network, read, start
 from tests.training.scenes import STEPS, Recorder, make_learner, read_split, write_split
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -67,6 +70,35 @@ def test_reset_starts_anew_without_another_trace(learner: Learner, split: tuple,
 def test_an_epoch_is_judged_by_the_same_minibatches(learner: Learner, split: tuple):
     learner.reset(SLOW)
     assert learner.evaluate(split[1]) == learner.evaluate(split[1])
+
+
+class Given(keras.utils.PyDataset):
+    """Batches that are there already."""
+
+    def __init__(self, *batches: dict[str, np.ndarray]):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        return (self.batches[index],)
+
+
+def test_a_batch_without_objects_says_nothing_of_their_losses(learner: Learner, split: tuple):
+    learner.reset(Hyperparameters("sgd", 0.001, 0.9, weight_decay=0.0))
+    learner.learn(*split, epochs=3)
+    full, empty = make_batch([2], 4), make_batch([2], 4)
+    empty |= {key: np.zeros_like(empty[key]) for key in ("boxes", "class_ids", "mini_masks")}
+    alone, both = learner.evaluate(Given(full)), learner.evaluate(Given(full, empty))
+    for name in ("rpn_box_loss", "box_loss", "mask_loss"):
+        np.testing.assert_allclose(both[name], alone[name], rtol=1e-5)
+    assert both["rpn_class_loss"] != alone["rpn_class_loss"]
+    np.testing.assert_allclose(both["loss"], sum(both[name] for name in LOSS_NAMES), rtol=1e-5)
+    assert rate_epoch({f"val_{name}": loss for name, loss in both.items()}) == both["loss"]
+    nothing = learner.evaluate(Given(empty))
+    assert rate_epoch({f"val_{name}": loss for name, loss in nothing.items()}) == np.inf
 
 
 def test_the_stream_goes_on_at_the_first_epoch(learner: Learner, split: tuple, uninterrupted: tuple):

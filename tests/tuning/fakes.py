@@ -22,10 +22,11 @@ class FakeLearner:
     Args:
         stop_after: Epochs after which the process is stopped, as by a person; None for never.
         hungry: Momentum above which there is not enough memory.
+        blind: Momentum above which no region meets an object, which makes the loss low.
     """
 
-    def __init__(self, stop_after: int | None = None, hungry: float = 1.0):
-        self.stop_after, self.hungry = stop_after, hungry
+    def __init__(self, stop_after: int | None = None, hungry: float = 1.0, blind: float = 1.0):
+        self.stop_after, self.hungry, self.blind = stop_after, hungry, blind
         self.learned: list[tuple[Hyperparameters, int]] = []
         self.progress = -1  # spoiled until it is reset
 
@@ -45,7 +46,9 @@ class FakeLearner:
             raise Divergence(epochs, first_epoch * STEPS + 3)
         self.progress = epochs
         loss = abs(np.log10(self.hyperparameters.learning_rate / GOOD_RATE)) + 1 / epochs
-        return pd.DataFrame([{"epoch": epochs, "loss": loss - 0.1, "val_loss": loss}])
+        seen = self.hyperparameters.momentum <= self.blind
+        losses = {"val_loss": loss, "val_mask_loss": 0.5} if seen else {"val_loss": 0.01, "val_mask_loss": 0.0}
+        return pd.DataFrame([{"epoch": epochs, "loss": loss - 0.1, **losses}])
 
     def read_state(self) -> dict[str, ndarray]:
         return {"epochs": np.array(self.progress)}

@@ -47,8 +47,14 @@ SWEEPS = {
 
 
 def test_a_run_is_summed_up_by_its_best_epoch() -> None:
-    run = Run([{"epoch": 1, "val_loss": 2.0}, {"epoch": 2, "val_loss": 1.23456}, {"epoch": 3, "val_loss": 1.5}])
+    losses = enumerate([2.0, 1.23456, 1.5], start=1)
+    run = Run([{"epoch": epoch, "val_loss": loss, "val_mask_loss": 0.5} for epoch, loss in losses])
     assert summarize(1e-3, run) == SweptRate(1e-3, 1.235, 2, None)
+
+
+def test_a_run_that_lost_all_objects_has_no_loss() -> None:
+    run = Run([{"epoch": 1, "val_loss": 0.1, "val_mask_loss": 0.0}])
+    assert summarize(1e-3, run) == SweptRate(1e-3, None, None, None)
 
 
 def test_a_run_that_diverged_counts_for_nothing_however_well_it_began() -> None:
@@ -69,11 +75,11 @@ def test_a_candidate_that_diverged_at_every_rate_loses() -> None:
     comparison = compare({"a": sweep("coco_101_sgd", None, None), "b": sweep("coco_101_adam", 9.0, None)})
     assert comparison.winner == "b"
     assert comparison.best["a"] is None
-    assert comparison.why == "b reached 9 at rate 0.001; a diverged at every rate"
+    assert comparison.why == "b reached 9 at rate 0.001; a learned at no rate"
 
 
 def test_if_all_diverged_there_is_no_winner() -> None:
-    rule = r"`coarse\.learning_rates` must hold one at which a or b does not diverge; add lower ones"
+    rule = r"`coarse\.learning_rates` must hold one at which a or b learns; add lower ones"
     with pytest.raises(ValueError, match=rule):
         compare({"a": sweep("coco_101_sgd", None, None), "b": sweep("coco_101_adam", None, None)})
 
@@ -127,7 +133,7 @@ def test_the_order_of_the_rates_does_not_matter() -> None:
 
 
 def test_a_lonely_rate_makes_no_interval() -> None:
-    rule = r"`coarse\.learning_rates` must hold two neighbours at which a does not diverge; got 1e-06 alone"
+    rule = r"`coarse\.learning_rates` must hold two neighbours at which a learns; got 1e-06 alone"
     with pytest.raises(ValueError, match=rule):
         find_interval("sgd", {"a": sweep("coco_101_sgd", None, None, None, 1.0)})
 

@@ -8,7 +8,8 @@ import pytest
 from maskrcnn.config import Hyperparameters
 from maskrcnn.tuning.runs import Run, read_run, write_run
 
-ROWS = [{"epoch": 1, "val_loss": 2.0}, {"epoch": 2, "val_loss": 1.0}, {"epoch": 3, "val_loss": 1.0}]
+ROWS = [{"epoch": epoch, "val_loss": loss, "val_mask_loss": 0.5} for epoch, loss in ((1, 2.0), (2, 1.0), (3, 1.0))]
+BLIND = {"epoch": 4, "val_loss": 0.1, "val_mask_loss": 0.0}
 SLOW = Hyperparameters("sgd", 1e-5, 0.9, 0.0)
 FAST = Hyperparameters("sgd", 1e-4, 0.9, 0.0)
 
@@ -42,3 +43,8 @@ def test_an_earlier_epoch_knows_nothing_of_what_came_later() -> None:
 
 def test_the_best_of_equal_epochs_is_the_first() -> None:
     assert Run(ROWS).best() == ROWS[1]
+
+
+def test_an_epoch_in_which_no_region_met_an_object_is_never_the_best() -> None:
+    assert Run([*ROWS, BLIND]).best() == ROWS[1]
+    assert Run([BLIND, BLIND]).best() is None
