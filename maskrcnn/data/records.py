@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -133,9 +134,10 @@ def read_image(path: Path, image_shape: Shape) -> Image:
 
 
 def write_records(path: Path, records: Sequence[Record], image_shape: Shape, mini_mask_shape: Shape) -> None:
-    """Writes a split, whole or not at all; equal records give equal bytes.
+    """Writes a split, whole or not at all; equal records give equal bytes, on every machine.
 
-    `read_records` is the inverse.
+    `read_records` is the inverse. Teammates make this file each for themselves, and DVC compares their bytes: those
+    of `np.savez_compressed` differ between releases of Python and zlib.
 
     Args:
         path: The `.npz` file; missing folders are made.
@@ -160,8 +162,9 @@ def write_records(path: Path, records: Sequence[Record], image_shape: Shape, min
         "map_bytes": np.concatenate([record.instance_png for record in records]),
     }
     arrays |= {name: np.concatenate([getattr(record, name) for record in records]) for name in PER_INSTANCE}
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        for name, values in arrays.items():
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), _npy(values))
 
 
 class Records:
@@ -232,6 +235,13 @@ def read_records(path: Path) -> Records:
 def _pack(mini_masks: MiniMasks) -> UInt8[np.ndarray, "N bytes"]:
     """Returns one row of packed bits for each mini-mask."""
     return np.packbits(mini_masks.reshape(len(mini_masks), np.prod(mini_masks.shape[1:])), axis=1)
+
+
+def _npy(values: np.ndarray) -> bytes:
+    """Returns an array in NumPy's file format."""
+    file = BytesIO()
+    np.lib.format.write_array(file, values, allow_pickle=False)
+    return file.getvalue()
 
 
 def _encode_map(instance_map: InstanceMap) -> PngBytes:

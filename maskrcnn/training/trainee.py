@@ -14,7 +14,6 @@ from maskrcnn.model import MASK_SHAPE, MaskRCNN
 from maskrcnn.notation import Array
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
-LOSSES_OF_POSITIVES = ("rpn_box_loss", "box_loss", "mask_loss")  # exactly 0 where a batch has none
 LEARNING_STAGES = {"heads": (), "5+": (5,), "4+": (4, 5), "3+": (3, 4, 5), "all": (1, 2, 3, 4, 5)}
 PARTS = ("backbone", "fpn", "rpn_head", "box_head", "mask_head")
 
@@ -67,6 +66,7 @@ class Trainee(keras.Model):
         self.evaluation_seed_generator = keras.random.SeedGenerator(seed)
         self.evaluation_start = np.asarray(self.evaluation_seed_generator.state)
         self.trackers = {name: keras.metrics.Mean(name=name) for name in LOSS_NAMES}
+        self.plain_trackers = {name: keras.metrics.Mean(name=f"plain_{name}") for name in LOSS_NAMES}
 
     def call(self, batch: Mapping[str, Array], training: bool = False) -> dict[str, Array]:
         """Returns the five losses of a batch of `images` and its padded truth."""
@@ -121,22 +121,22 @@ class Trainee(keras.Model):
         return super().evaluate(*args, **kwargs)
 
     def compute_metrics(self, x: object, y: object, y_pred: dict, sample_weight: object = None) -> dict:
-        """Tracks each loss over the batches that it says something about."""
+        """Tracks each loss over the batches that say something of it: those with positive anchors, or regions."""
+        has_anchors, has_regions = y_pred["rpn_box_loss"] != 0, y_pred["mask_loss"] != 0
+        telling = {"rpn_box_loss": has_anchors} | dict.fromkeys(("class_loss", "box_loss", "mask_loss"), has_regions)
         for name, value in y_pred.items():
-            counts = ops.cast(value != 0, "float32") if name in LOSSES_OF_POSITIVES else None
-            self.trackers[name].update_state(value, counts)
+            self.trackers[name].update_state(value, ops.cast(telling[name], value.dtype) if name in telling else None)
+            self.plain_trackers[name].update_state(value)
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict:
         """Returns the mean of each loss, and as `loss` their weighted sum with the weight decay.
 
-        Keras' own `loss` counts a batch without positives as a perfect one: it would fall as proposals get lost.
+        Keras' own `loss` counts a batch without positives as a perfect one: it would fall as objects get lost.
         """
         results = super().get_metrics_result()
-        batches = self.trackers["rpn_class_loss"].count
-        for name in LOSSES_OF_POSITIVES:
-            silent = 1.0 - ops.divide_no_nan(self.trackers[name].count, batches)  # share of the batches
-            results["loss"] = results["loss"] + self.loss_weights[name] * silent * results[name]
+        for name in LOSS_NAMES:
+            results["loss"] += self.loss_weights[name] * (results[name] - results.pop(f"plain_{name}"))
         return results
 
 

@@ -1,5 +1,6 @@
 """Records: built from made frames, written and read again, and what is refused."""
 
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -139,16 +140,24 @@ def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_no_byte_is_left_to_the_release_of_python_or_zlib(tmp_path: Path) -> None:
+    write(tmp_path / "a.npz", build(tmp_path))
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        for entry in archive.infolist():
+            assert entry.compress_type == zipfile.ZIP_STORED
+            assert (entry.date_time, entry.extract_version, entry.extra) == ((1980, 1, 1, 0, 0, 0), 20, b"")
+
+
 def test_a_failing_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "processed" / "split.npz"
     write(path, build(tmp_path))
     before = path.read_bytes()
 
-    def fill_disk(file, **arrays: np.ndarray) -> None:
-        file.write(b"half a file")
+    def fill_disk(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, data: bytes) -> None:
+        archive.fp.write(b"half a file")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", fill_disk)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fill_disk)
     with pytest.raises(OSError, match="No space left"):
         write(path, build(tmp_path))
     assert path.read_bytes() == before

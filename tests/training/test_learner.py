@@ -92,7 +92,7 @@ def test_a_batch_without_objects_says_nothing_of_their_losses(learner: Learner, 
     full, empty = make_batch([2], 4), make_batch([2], 4)
     empty |= {key: np.zeros_like(empty[key]) for key in ("boxes", "class_ids", "mini_masks")}
     alone, both = learner.evaluate(Given(full)), learner.evaluate(Given(full, empty))
-    for name in ("rpn_box_loss", "box_loss", "mask_loss"):
+    for name in ("rpn_box_loss", "class_loss", "box_loss", "mask_loss"):
         np.testing.assert_allclose(both[name], alone[name], rtol=1e-5)
     assert both["rpn_class_loss"] != alone["rpn_class_loss"]
     np.testing.assert_allclose(both["loss"], sum(both[name] for name in LOSS_NAMES), rtol=1e-5)
