@@ -32,7 +32,7 @@ cityscapes: $(RUNTIME) .dvc/config.local  ## The same on the Cityscapes that lie
 	$(BIN)/dvc repro
 	$(BIN)/dvc metrics show metrics/test
 
-pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (about twenty minutes)
+pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (a quarter of an hour)
 	$(BIN)/python stages/pretrain.py
 	$(BIN)/dvc commit --quiet --force pretrain
 
