@@ -153,7 +153,8 @@ def test_a_second_clone_without_images_pulls_all_that_is_shared(second: Path) ->
     variants = set(read_yaml(second / "params.yaml")["variants"])
     assert find_models(second) == variants | {"pretrained"}
     assert {path.stem for path in (second / "predictions").glob("*.json")} == variants
-    assert not (second / "data/processed").exists()
+    licensed = [path for folder in ("data/processed", "pictures") for path in (second / folder).rglob("*")]
+    assert not any(path.is_file() for path in licensed)
 
 
 def test_a_second_clone_with_images_makes_what_is_not_shared_and_trains_nothing(second: Path) -> None:
