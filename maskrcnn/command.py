@@ -34,7 +34,7 @@ def told_errors() -> Iterator[None]:
         yield
     except OSError as fault:
         sys.exit(str(fault))
-    except ValueError as fault:
+    except (ValueError, ArithmeticError, RuntimeError) as fault:  # a divergence and a locked folder among them
         if not _is_raised_by_hand(fault.__traceback__):
             raise
         sys.exit(str(fault))

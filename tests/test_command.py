@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.command import run, told_errors
+from maskrcnn.training.learner import Divergence
 
 
 def call(monkeypatch: pytest.MonkeyPatch, main: Callable[..., None], *words: str) -> None:
@@ -41,6 +42,10 @@ def raise_by_hand(leaf: str) -> None:
     )  # fmt: skip
 
 
+def diverge(leaf: str) -> None:
+    raise Divergence(epoch=1, step=len(leaf))
+
+
 def open_nothing(leaf: str) -> None:
     open(f"/no/{leaf}").close()
 
@@ -55,7 +60,11 @@ def fail_in_numpy(leaf: str) -> None:
 
 @pytest.mark.parametrize(
     ("main", "sentence"),
-    [(raise_by_hand, r"^`leaf` must be mint; got tea\.s\.$"), (open_nothing, "No such file or directory: '/no/tea.s'")],
+    [
+        (raise_by_hand, r"^`leaf` must be mint; got tea\.s\.$"),
+        (diverge, "diverged in epoch 1, step 5"),
+        (open_nothing, "No such file or directory: '/no/tea.s'"),
+    ],
 )
 def test_bad_input_ends_in_its_sentence(
     monkeypatch: pytest.MonkeyPatch, main: Callable[..., None], sentence: str
