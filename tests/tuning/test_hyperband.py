@@ -118,19 +118,20 @@ def test_trials_that_diverge_are_noted_and_the_search_goes_on(tmp_path: Path) ->
     assert not any(trial.failure for trial in table if not fails(trial))
 
 
-def test_trials_without_memory_are_noted_in_a_line_and_the_search_goes_on(tmp_path: Path) -> None:
-    table = search(tmp_path, make_bench(hungry=0.95)).table()
+@pytest.mark.parametrize(
+    ("arguments", "failure"),
+    [
+        ({"hungry": 0.95}, "MemoryError: no room for a tensor"),
+        ({"blind": 0.95}, "no region met an object in any epoch"),
+    ],
+)
+def test_trials_that_fail_are_noted_in_a_line_and_the_search_goes_on(
+    arguments: dict[str, float], failure: str, tmp_path: Path
+) -> None:
+    table = search(tmp_path, make_bench(**arguments)).table()
     failed = [trial for trial in table if fails(trial)]
     assert failed
-    assert {trial.failure for trial in failed} == {"MemoryError: no room for a tensor"}
-    assert all((trial.momentum > 0.95) == fails(trial) for trial in table)
-
-
-def test_trials_that_lose_all_objects_are_noted_and_never_the_best(tmp_path: Path) -> None:
-    table = search(tmp_path, make_bench(blind=0.95)).table()
-    failed = [trial for trial in table if fails(trial)]
-    assert failed
-    assert {trial.failure for trial in failed} == {"no region met an object in any epoch"}
+    assert {trial.failure for trial in failed} == {failure}
     assert all((trial.momentum > 0.95) == fails(trial) for trial in table)
 
 
