@@ -8,7 +8,7 @@ TOOLS := $(VENV)/.$(DEVICE)-dev
 UV := $(BIN)/uv pip
 COMPILE := $(UV) compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-BACKEND_TESTS := $(wildcard tests/ops tests/layers tests/learning tests/training tests/parity)
+BACKEND_TESTS := $(wildcard tests/network/ops tests/network/layers tests/learning tests/parity)
 
 # DVC starts every stage with the `python` it finds first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

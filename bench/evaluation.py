@@ -21,14 +21,14 @@ import numpy as np
 
 from maskrcnn.data.cityscapes import CLASS_IDS, LABEL_IDS
 from maskrcnn.data.records import Record, write_records
-from maskrcnn.evaluation.average_precision import score_per_image
-from maskrcnn.evaluation.cityscapes import VOID_IDS, score_cityscapes
-from maskrcnn.evaluation.matching import match
-from maskrcnn.evaluation.overlaps import measure_overlaps
-from maskrcnn.evaluation.predictions import Predictions, encode_predictions, write_predictions
-from maskrcnn.evaluation.regions import find_regions
-from maskrcnn.evaluation.runs import decode_counts, fill_mask
-from maskrcnn.evaluation.submission import write_submission
+from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
+from maskrcnn.results.runs import decode_counts, fill_mask
+from maskrcnn.results.submission import write_submission
+from maskrcnn.scoring.average_precision import score_per_image
+from maskrcnn.scoring.cityscapes import VOID_IDS, score_cityscapes
+from maskrcnn.scoring.matching import match
+from maskrcnn.scoring.overlaps import measure_overlaps
+from maskrcnn.scoring.regions import find_regions
 
 REPOSITORY = Path(__file__).parents[1]
 ORACLE = Path(os.environ.get("ORACLE_PYTHON", REPOSITORY / ".venv-oracle/bin/python"))

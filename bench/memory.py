@@ -27,10 +27,10 @@ def main(groups: list[str]) -> dict[str, dict[str, float]]:
 
 def train(layers: str) -> dict[str, float]:
     """Returns what training some layers of a new network takes."""
-    from maskrcnn.config import Hyperparameters
-    from maskrcnn.model import build_mask_rcnn
-    from maskrcnn.training.optimizers import make_optimizer, set_hyperparameters
-    from maskrcnn.training.trainee import Trainee, set_learning_layers
+    from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
+    from maskrcnn.learning.trainee import Trainee, set_learning_layers
+    from maskrcnn.network.model import build_mask_rcnn
+    from maskrcnn.project.config import Hyperparameters
 
     network = build_mask_rcnn(backbone="resnet101", image_shape=SHAPE, class_count=11)
     set_learning_layers(network, layers)

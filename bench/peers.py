@@ -33,10 +33,10 @@ from maskrcnn.data.batches import pad_truth
 from maskrcnn.data.cityscapes import find_frames
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import build_record, read_image
-from maskrcnn.data.synthetic import write_city
 from maskrcnn.inference import detect
-from maskrcnn.model import build_mask_rcnn
-from maskrcnn.weights import write_weights
+from maskrcnn.network.model import build_mask_rcnn
+from maskrcnn.network.weights import write_weights
+from maskrcnn.street.synthetic import write_city
 
 REPOSITORY = Path(__file__).parents[1]
 SIDES = Path(__file__).parent / "sides"

@@ -9,15 +9,15 @@ from typing import Any
 
 _ROOMS = {
     "ImageDetections": "inference",
-    "MaskRCNN": "model",
-    "build_mask_rcnn": "model",
+    "MaskRCNN": "network.model",
+    "build_mask_rcnn": "network.model",
     "detect": "inference",
     "detect_batch": "inference",
     "export_onnx": "export",
     "export_saved_model": "export",
     "inspect": "inference",
-    "load_matterport": "weights",
-    "write_weights": "weights",
+    "load_matterport": "network.weights",
+    "write_weights": "network.weights",
 }
 __all__ = list(_ROOMS)
 

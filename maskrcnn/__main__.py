@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from maskrcnn import doctor
-from maskrcnn.command import told_errors
-from maskrcnn.weights.download import fetch
-from maskrcnn.weights.released import FOLDER, RELEASES
-from maskrcnn.weights.show import list_tensors
+from maskrcnn.cli import doctor
+from maskrcnn.cli.download import fetch
+from maskrcnn.cli.show import list_tensors
+from maskrcnn.network.weights.released import FOLDER, RELEASES
+from maskrcnn.project.command import told_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

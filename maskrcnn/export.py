@@ -9,8 +9,8 @@ from pathlib import Path
 
 import keras
 
-from maskrcnn.files import whole_file, whole_folder
-from maskrcnn.model import MaskRCNN
+from maskrcnn.network.model import MaskRCNN
+from maskrcnn.project.files import whole_file, whole_folder
 
 
 def export_saved_model(
@@ -61,5 +61,5 @@ def _check_backend() -> None:
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"`KERAS_BACKEND` must be tensorflow to export; got {keras.backend.backend()}. "
-            "The weights are the same on either: write and read them with `maskrcnn.weights`."
+            "The weights are the same on either: write and read them with `maskrcnn.network.weights`."
         )

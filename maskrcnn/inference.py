@@ -11,8 +11,8 @@ from keras import ops
 from numpy import ndarray
 
 from maskrcnn.data.mini_masks import paste_masks
-from maskrcnn.model import BOX_CROP, MASK_CROP, MaskRCNN
-from maskrcnn.notation import Array, Boxes, Image, Masks
+from maskrcnn.network.model import BOX_CROP, MASK_CROP, MaskRCNN
+from maskrcnn.project.notation import Array, Boxes, Image, Masks
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from maskrcnn.command import run
-from maskrcnn.config import Babysit, Data, Model, Preprocess, Sampling
-from maskrcnn.files import write_text
-from maskrcnn.params import read_params
-from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Babysit, Data, Model, Preprocess, Sampling
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_params
 from maskrcnn.tuning.babysitting import judge
 from maskrcnn.tuning.bench import set_up_bench
 from maskrcnn.tuning.findings import write_finding

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from rich.progress import track
 
-from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.mini_masks import resize_mask
 from maskrcnn.data.records import Records, read_records
-from maskrcnn.evaluation.average_precision import PerImageScores, score_per_image
-from maskrcnn.evaluation.ceilings import squeeze_truth
-from maskrcnn.evaluation.matching import Matches, match
-from maskrcnn.evaluation.overlaps import measure_overlaps
-from maskrcnn.evaluation.regions import find_regions
-from maskrcnn.evaluation.tables import iou_row, per_image_row
-from maskrcnn.files import write_text
+from maskrcnn.project.command import run
+from maskrcnn.project.files import write_text
+from maskrcnn.scoring.average_precision import PerImageScores, score_per_image
+from maskrcnn.scoring.ceilings import squeeze_truth
+from maskrcnn.scoring.matching import Matches, match
+from maskrcnn.scoring.overlaps import measure_overlaps
+from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.tables import iou_row, per_image_row
 
 CLASSES = {LABEL_IDS[name]: class_id for name, class_id in CLASS_IDS.items() if class_id}
 SIDES = (28, 56)  # of the mask head's output, and of the mini-masks that it learns from

@@ -8,13 +8,13 @@ Params  candidates, search
 from dataclasses import asdict
 from pathlib import Path
 
-from maskrcnn.command import run
-from maskrcnn.params import read_params
+from maskrcnn.pictures.charts import draw_sweeps, draw_trials
+from maskrcnn.pictures.panels import write_figure
+from maskrcnn.project.command import run
+from maskrcnn.project.params import read_params
 from maskrcnn.tuning.comparison import Sweep
 from maskrcnn.tuning.findings import read_finding
 from maskrcnn.tuning.trials import Search
-from maskrcnn.viz.charts import draw_sweeps, draw_trials
-from maskrcnn.viz.panels import write_figure
 
 
 def main(root: Path = Path()) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from maskrcnn.command import run
-from maskrcnn.config import Candidate, Coarse, Data, Hyperparameters, Model, Preprocess, Sampling
-from maskrcnn.files import write_text
-from maskrcnn.params import read_params
-from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Candidate, Coarse, Data, Hyperparameters, Model, Preprocess, Sampling
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_params
 from maskrcnn.tuning.bench import Bench, set_up_bench
 from maskrcnn.tuning.comparison import Sweep, summarize
 from maskrcnn.tuning.findings import write_finding

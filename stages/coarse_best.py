@@ -7,9 +7,9 @@ Params  candidates, coarse, model.backbone, variants.base.start
 
 from pathlib import Path
 
-from maskrcnn.command import run
-from maskrcnn.config import Candidate, Coarse, Model, Variant
-from maskrcnn.params import read_params
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Candidate, Coarse, Model, Variant
+from maskrcnn.project.params import read_params
 from maskrcnn.tuning.comparison import CoarseBest, Sweep, check_comparisons, choose, compare, find_interval
 from maskrcnn.tuning.findings import read_finding, write_finding
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from rich.progress import track
 
-from maskrcnn.command import run
-from maskrcnn.config import Compare, Data, Draw
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_image, read_records
-from maskrcnn.evaluation.predictions import Predictions, read_predictions
-from maskrcnn.files import whole_folder
-from maskrcnn.params import read_params
-from maskrcnn.viz.panels import spread_indices
-from maskrcnn.viz.verdicts import draw_verdicts
+from maskrcnn.pictures.panels import spread_indices
+from maskrcnn.pictures.verdicts import draw_verdicts
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Compare, Data, Draw
+from maskrcnn.project.files import whole_folder
+from maskrcnn.project.params import read_params
+from maskrcnn.results.predictions import Predictions, read_predictions
 
 
 def main(variant: str, root: Path = Path()) -> None:

@@ -17,22 +17,22 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from maskrcnn.command import run
-from maskrcnn.config import Data, Draw
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import Records, read_image, read_records
-from maskrcnn.evaluation.confusion import Confusion, count_confusions, find_confusions, rank_confusions
-from maskrcnn.evaluation.overlaps import Overlaps
-from maskrcnn.evaluation.predictions import Predictions, read_predictions
-from maskrcnn.evaluation.proposals import read_proposals
-from maskrcnn.files import whole_folder
-from maskrcnn.notation import Boxes, Image
-from maskrcnn.params import read_params
-from maskrcnn.viz.confusions import Mistake, draw_confusions
-from maskrcnn.viz.detections import draw_detections, draw_masks, read_mask
-from maskrcnn.viz.panels import spread_indices
-from maskrcnn.viz.proposals import draw_proposals
-from maskrcnn.viz.verdicts import draw_verdicts, measure_image
+from maskrcnn.pictures.confusions import Mistake, draw_confusions
+from maskrcnn.pictures.detections import draw_detections, draw_masks, read_mask
+from maskrcnn.pictures.panels import spread_indices
+from maskrcnn.pictures.proposals import draw_proposals
+from maskrcnn.pictures.verdicts import draw_verdicts, measure_image
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Data, Draw
+from maskrcnn.project.files import whole_folder
+from maskrcnn.project.notation import Boxes, Image
+from maskrcnn.project.params import read_params
+from maskrcnn.results.predictions import Predictions, read_predictions
+from maskrcnn.results.proposals import read_proposals
+from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
+from maskrcnn.scoring.overlaps import Overlaps
 
 KINDS = ("proposals", "masks", "verdicts", "detections")
 

@@ -14,21 +14,22 @@ from typing import Any
 
 from rich.progress import track
 
-from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.records import Records, read_records
-from maskrcnn.evaluation.average_precision import score_per_image
-from maskrcnn.evaluation.cityscapes import MIN_AREA, VOID_IDS, score_cityscapes
-from maskrcnn.evaluation.class_scores import ClassScores
-from maskrcnn.evaluation.coco import annotate, make_dataset, score_coco
-from maskrcnn.evaluation.confusion import count_confusions
-from maskrcnn.evaluation.curves import trace_curve
-from maskrcnn.evaluation.errors import find_errors, worst_errors
-from maskrcnn.evaluation.matching import match
-from maskrcnn.evaluation.overlaps import Overlaps, measure_overlaps
-from maskrcnn.evaluation.predictions import Predictions, read_predictions
-from maskrcnn.evaluation.regions import find_regions
-from maskrcnn.evaluation.tables import (
+from maskrcnn.project.command import run
+from maskrcnn.project.files import whole_file, write_text
+from maskrcnn.results.predictions import Predictions, read_predictions
+from maskrcnn.scoring.average_precision import score_per_image
+from maskrcnn.scoring.cityscapes import MIN_AREA, VOID_IDS, score_cityscapes
+from maskrcnn.scoring.class_scores import ClassScores
+from maskrcnn.scoring.coco import annotate, make_dataset, score_coco
+from maskrcnn.scoring.confusion import count_confusions
+from maskrcnn.scoring.curves import trace_curve
+from maskrcnn.scoring.errors import find_errors, worst_errors
+from maskrcnn.scoring.matching import match
+from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
+from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.tables import (
     class_row,
     confusion_table,
     curve_table,
@@ -38,7 +39,6 @@ from maskrcnn.evaluation.tables import (
     known,
     per_image_row,
 )
-from maskrcnn.files import whole_file, write_text
 
 CLASSES = {LABEL_IDS[name]: class_id for name, class_id in CLASS_IDS.items() if class_id}
 OFFICIAL_NAMES = [name for name in CLASS_NAMES[1:] if LABEL_IDS[name] not in VOID_IDS]

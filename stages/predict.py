@@ -13,16 +13,16 @@ import numpy as np
 from numpy import ndarray
 from rich.progress import track
 
-from maskrcnn.command import run
-from maskrcnn.config import Data, Model, Predict, Preprocess
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import Records, read_image, read_records
-from maskrcnn.evaluation.predictions import Predictions, encode_predictions, write_predictions
-from maskrcnn.evaluation.proposals import write_proposals
 from maskrcnn.inference import detect_batch
-from maskrcnn.model import MaskRCNN, build_mask_rcnn
-from maskrcnn.params import read_params
-from maskrcnn.weights import read_weights
+from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.network.weights import read_weights
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Data, Model, Predict, Preprocess
+from maskrcnn.project.params import read_params
+from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
+from maskrcnn.results.proposals import write_proposals
 
 KEPT_PROPOSALS = 100  # of an image: pictures show fewer, the network passes on up to a thousand
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from maskrcnn.command import run
-from maskrcnn.config import Data, Preprocess, Shape, Split
 from maskrcnn.data.cityscapes import CLASS_NAMES, Frame, find_frames, paint_instances, read_annotation
 from maskrcnn.data.records import Record, read_image, scale_map, write_records
 from maskrcnn.data.splits import build_records
-from maskrcnn.files import whole_folder, write_text
-from maskrcnn.params import read_params
-from maskrcnn.viz.truth import draw_truth
+from maskrcnn.pictures.truth import draw_truth
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Data, Preprocess, Shape, Split
+from maskrcnn.project.files import whole_folder, write_text
+from maskrcnn.project.params import read_params
 
 SIDE_MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
 

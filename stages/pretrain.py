@@ -16,20 +16,20 @@ from pathlib import Path
 import keras
 from rich.progress import track
 
-from maskrcnn.command import run
-from maskrcnn.config import Data, Model, Preprocess, Pretrain, Sampling, Shape
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES, find_frames
 from maskrcnn.data.records import Records, read_records, write_records
 from maskrcnn.data.splits import build_records
-from maskrcnn.data.synthetic import write_cities
-from maskrcnn.files import write_text
-from maskrcnn.model import build_mask_rcnn
-from maskrcnn.params import read_params
-from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
-from maskrcnn.training.fit import fit
-from maskrcnn.training.learner import Learner, fix_randomness
-from maskrcnn.weights import write_weights
+from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.fit import fit
+from maskrcnn.learning.learner import Learner, fix_randomness
+from maskrcnn.network.model import build_mask_rcnn
+from maskrcnn.network.weights import write_weights
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Shape
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_params
+from maskrcnn.street.synthetic import write_cities
 
 CITIES = 8  # of each folder, so that all cores draw
 

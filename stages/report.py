@@ -8,11 +8,11 @@ Params  report
 import json
 from pathlib import Path
 
-from maskrcnn.command import run
-from maskrcnn.config import Report
-from maskrcnn.evaluation.scores import read_scores
-from maskrcnn.files import write_text
-from maskrcnn.params import read_params
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Report
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_params
+from maskrcnn.scoring.scores import read_scores
 
 COUNTS = "images"  # how many images hold a class: the same for every variant
 

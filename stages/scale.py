@@ -16,9 +16,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.tokens import CommentToken
 
-from maskrcnn.command import run
-from maskrcnn.files import whole_file
-from maskrcnn.params import read_yaml
+from maskrcnn.project.command import run
+from maskrcnn.project.files import whole_file
+from maskrcnn.project.params import read_yaml
 
 Node = CommentedMap | CommentedSeq
 REPLACED_WHOLE = frozenset(

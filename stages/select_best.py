@@ -9,9 +9,9 @@ The script of the stage `select`; a file of that name would hide the module of t
 
 from pathlib import Path
 
-from maskrcnn.command import run
-from maskrcnn.config import Select
-from maskrcnn.params import read_params
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Select
+from maskrcnn.project.params import read_params
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.selection import select
 from maskrcnn.tuning.trials import Search

@@ -6,12 +6,12 @@ Writes  submissions/<variant>/
 
 from pathlib import Path
 
-from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.records import read_records
-from maskrcnn.evaluation.cityscapes import VOID_IDS
-from maskrcnn.evaluation.predictions import read_predictions
-from maskrcnn.evaluation.submission import write_submission
+from maskrcnn.project.command import run
+from maskrcnn.results.predictions import read_predictions
+from maskrcnn.results.submission import write_submission
+from maskrcnn.scoring.cityscapes import VOID_IDS
 
 BENCHMARK_SHAPE = (1024, 2048)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.progress import track
 
-from maskrcnn.command import run
-from maskrcnn.config import Data, Synthesize
-from maskrcnn.data.synthetic import write_cities
-from maskrcnn.files import whole_folder
-from maskrcnn.params import read_params
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Data, Synthesize
+from maskrcnn.project.files import whole_folder
+from maskrcnn.project.params import read_params
+from maskrcnn.street.synthetic import write_cities
 
 
 def main(name: str, root: Path = Path()) -> None:

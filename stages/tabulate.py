@@ -8,14 +8,14 @@ Params  scale, variants
 from collections.abc import Iterable
 from pathlib import Path
 
-from maskrcnn.command import run
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.evaluation.comparison import format_tables
-from maskrcnn.evaluation.scores import Scores, read_scores
-from maskrcnn.files import write_text
-from maskrcnn.params import read_params
-from maskrcnn.viz.charts import draw_ap_by_iou
-from maskrcnn.viz.panels import write_figure
+from maskrcnn.pictures.charts import draw_ap_by_iou
+from maskrcnn.pictures.panels import write_figure
+from maskrcnn.project.command import run
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_params
+from maskrcnn.scoring.comparison import format_tables
+from maskrcnn.scoring.scores import Scores, read_scores
 
 REAL_SCALE = "cityscapes"
 PUBLISHED = ("base", "flip", "flip_crop", "unfreeze_backbone", "freeze_rpn_fpn")

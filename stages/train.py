@@ -13,18 +13,18 @@ from pathlib import Path
 
 import keras
 
-from maskrcnn.command import run
-from maskrcnn.config import Data, Hyperparameters, Model, Preprocess, Sampling, Train, Variant
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_records
-from maskrcnn.files import write_text
-from maskrcnn.model import build_mask_rcnn
-from maskrcnn.params import read_params, read_whole
-from maskrcnn.training.checkpoints import fingerprint, open_checkpoints
-from maskrcnn.training.fit import fit
-from maskrcnn.training.learner import Learner, fix_randomness
-from maskrcnn.weights import read_weights, write_weights
+from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.fit import fit
+from maskrcnn.learning.learner import Learner, fix_randomness
+from maskrcnn.network.model import build_mask_rcnn
+from maskrcnn.network.weights import read_weights, write_weights
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Data, Hyperparameters, Model, Preprocess, Sampling, Train, Variant
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_params, read_whole
 
 
 def main(variant: str, root: Path = Path()) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 import keras
 from ruamel.yaml import YAML
 
-from maskrcnn.command import run
-from maskrcnn.config import Model, StartWeights
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.files import whole_file
-from maskrcnn.model import SMALLEST_SIDE, build_mask_rcnn
-from maskrcnn.params import read_params
-from maskrcnn.weights import Report, load_matterport, write_weights
-from maskrcnn.weights.released import map_classes, verify_digest
+from maskrcnn.network.model import SMALLEST_SIDE, build_mask_rcnn
+from maskrcnn.network.weights import Report, load_matterport, write_weights
+from maskrcnn.network.weights.released import map_classes, verify_digest
+from maskrcnn.project.command import run
+from maskrcnn.project.config import Model, StartWeights
+from maskrcnn.project.files import whole_file
+from maskrcnn.project.params import read_params
 
 
 def main(name: str, root: Path = Path()) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import maskrcnn
-from maskrcnn.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ import pytest
 
 from maskrcnn.data.mini_masks import crop_masks
 from maskrcnn.inference import detect, detect_batch, inspect, round_to_pixels
-from maskrcnn.model import BOX_CROP, MASK_CROP
+from maskrcnn.network.model import BOX_CROP, MASK_CROP
 from tests.backends import run
 from tests.tiny import CLASS_COUNT, draw_scene, network, reset
 

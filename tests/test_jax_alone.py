@@ -35,9 +35,9 @@ def work(folder: Path) -> None:
     from importlib import import_module
 
     import maskrcnn
-    from maskrcnn.config import Hyperparameters
+    from maskrcnn.project.config import Hyperparameters
+    from tests.learning.scenes import make_learner, read_split, write_split
     from tests.tiny import draw_scene, network
-    from tests.training.scenes import make_learner, read_split, write_split
 
     for stage in sorted(Path("stages").glob("*.py")):
         import_module(f"stages.{stage.stem}")

@@ -11,8 +11,8 @@ import numpy as np
 from maskrcnn.data.batches import pad_truth
 from maskrcnn.data.mini_masks import crop_masks, extract_boxes
 from maskrcnn.data.records import Record
-from maskrcnn.model import MaskRCNN, build_mask_rcnn
-from maskrcnn.training.trainee import set_learning_layers
+from maskrcnn.learning.trainee import set_learning_layers
+from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 
 SHAPE = (64, 64)
 CLASS_COUNT = 4

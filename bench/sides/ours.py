@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from clock import serve
 
-from maskrcnn.config import Hyperparameters
 from maskrcnn.inference import detect
-from maskrcnn.model import MaskRCNN, build_mask_rcnn
-from maskrcnn.training.optimizers import make_optimizer, set_hyperparameters
-from maskrcnn.training.trainee import Trainee, set_learning_layers
-from maskrcnn.weights import read_weights
+from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
+from maskrcnn.learning.trainee import Trainee, set_learning_layers
+from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
+from maskrcnn.network.weights import read_weights
+from maskrcnn.project.config import Hyperparameters
 
 
 def main(work: str, folder: Path) -> None:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int
 
 from maskrcnn.data.mini_masks import resize_mask
 from maskrcnn.data.records import Record
-from maskrcnn.notation import Image
+from maskrcnn.project.notation import Image
 
 Shape = tuple[int, int]
 Box = Int[np.ndarray, "4"]

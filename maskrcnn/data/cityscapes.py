@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt16
 
 from maskrcnn.data.polygons import Points, paint_polygons
-from maskrcnn.notation import InstanceMap
+from maskrcnn.project.notation import InstanceMap
 
 CLASS_NAMES = (
     "background",

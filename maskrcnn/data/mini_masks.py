@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from maskrcnn.notation import Boxes, InstanceMap, Masks, MiniMasks
+from maskrcnn.project.notation import Boxes, InstanceMap, Masks, MiniMasks
 
 Numbers = Integer[np.ndarray, "N"]
 

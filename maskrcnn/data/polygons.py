@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from maskrcnn.notation import InstanceMap
+from maskrcnn.project.notation import InstanceMap
 
 Points = Float[np.ndarray, "_ 2"]  # of any length: a list mixes them
 Spans = Int[np.ndarray, "spans 3"]

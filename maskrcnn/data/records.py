@@ -17,8 +17,8 @@ from jaxtyping import Bool, Int, UInt8, UInt16
 
 from maskrcnn.data.cityscapes import Frame, check_image, number_instances, paint_objects, read_annotation
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
-from maskrcnn.files import whole_file
-from maskrcnn.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
+from maskrcnn.project.files import whole_file
+from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
 
 Shape = tuple[int, int]
 PngBytes = UInt8[np.ndarray, "bytes"]

@@ -6,7 +6,7 @@ Targets are constants: no gradient flows through them.
 import keras
 from keras import ops
 
-from maskrcnn.notation import Array
+from maskrcnn.project.notation import Array
 
 SMOOTH_L1_BETA = 1.0
 

@@ -6,8 +6,8 @@ regions where instances were not told apart: nothing is learned inside them.
 
 from keras import ops
 
-from maskrcnn.notation import Array, Boxes
-from maskrcnn.ops.boxes import areas, pairwise_ioa, pairwise_iou
+from maskrcnn.network.ops.boxes import areas, pairwise_ioa, pairwise_iou
+from maskrcnn.project.notation import Array, Boxes
 
 ANCHOR_POSITIVE_IOU = 0.7
 ANCHOR_NEGATIVE_IOU = 0.3

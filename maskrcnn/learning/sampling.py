@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from maskrcnn.notation import Array
+from maskrcnn.project.notation import Array
 
 
 def sample_labels(

@@ -11,9 +11,9 @@ from keras import ops
 
 from maskrcnn.learning.matching import match_anchors, match_proposals
 from maskrcnn.learning.sampling import sample_labels
-from maskrcnn.notation import Array, Boxes
-from maskrcnn.ops.boxes import DELTA_STD, encode_deltas, normalize_boxes
-from maskrcnn.ops.roi_align import crop_and_resize_flat
+from maskrcnn.network.ops.boxes import DELTA_STD, encode_deltas, normalize_boxes
+from maskrcnn.network.ops.roi_align import crop_and_resize_flat
+from maskrcnn.project.notation import Array, Boxes
 
 MASK_THRESHOLD = 0.5
 

@@ -4,14 +4,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.config import Data, Hyperparameters, Model, Preprocess, Sampling, Schedule
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_records
-from maskrcnn.model import build_mask_rcnn
-from maskrcnn.training.learner import Divergence, Learner, fix_randomness
+from maskrcnn.learning.learner import Divergence, Learner, fix_randomness
+from maskrcnn.network.model import build_mask_rcnn
+from maskrcnn.network.weights import read_weights
+from maskrcnn.project.config import Data, Hyperparameters, Model, Preprocess, Sampling, Schedule
 from maskrcnn.tuning.runs import Run, read_run, write_run
-from maskrcnn.weights import read_weights
 
 RANDOM = "pins/random_weights.txt"  # DVC needs a file to depend on, even where nothing is read
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from maskrcnn.config import Candidate
+from maskrcnn.project.config import Candidate
 from maskrcnn.tuning.findings import shorten
 from maskrcnn.tuning.runs import Run
 

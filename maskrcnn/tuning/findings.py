@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
-from maskrcnn.files import write_text
-from maskrcnn.params import read_whole
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_whole
 
 Finding = TypeVar("Finding")
 WIDTH = 10_000  # a row of a table stays on its line

@@ -14,8 +14,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner.errors import FailedTrialError
 
-from maskrcnn.config import Hyperband, Hyperparameters, SearchSpace
-from maskrcnn.files import write_text
+from maskrcnn.project.config import Hyperband, Hyperparameters, SearchSpace
+from maskrcnn.project.files import write_text
 from maskrcnn.tuning.bench import Bench
 from maskrcnn.tuning.findings import shorten
 from maskrcnn.tuning.runs import read_run

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from numpy import ndarray
 
-from maskrcnn.config import Hyperparameters
-from maskrcnn.training.checkpoints import load_state, save_state
-from maskrcnn.training.epochs import Row, rate_epoch
+from maskrcnn.learning.checkpoints import load_state, save_state
+from maskrcnn.learning.epochs import Row, rate_epoch
+from maskrcnn.project.config import Hyperparameters
 
 
 @dataclass(frozen=True)

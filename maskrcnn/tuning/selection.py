@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-from maskrcnn.config import Hyperparameters, Select
+from maskrcnn.project.config import Hyperparameters, Select
 from maskrcnn.tuning.trials import Search, hyperparameters_of
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maskrcnn.config import Hyperparameters, SearchSpace
+from maskrcnn.project.config import Hyperparameters, SearchSpace
 
 TABLED = 2
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.learning.targets import Truth, roi_targets, rpn_targets, take_rows
-from maskrcnn.ops.proposals import select_proposals
+from maskrcnn.network.ops.proposals import select_proposals
 from tests.backends import input_gradients, run
 
 SHAPE = (101, 101)  # normalised coordinates are hundredths of a pixel's

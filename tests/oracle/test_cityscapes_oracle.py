@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from maskrcnn.evaluation.cityscapes import score_cityscapes
-from maskrcnn.evaluation.submission import write_submission
-from tests.evaluation.scenes import CLASSES, SHAPE, SMALL_CROWD, scenes
+from maskrcnn.results.submission import write_submission
+from maskrcnn.scoring.cityscapes import score_cityscapes
+from tests.scoring.scenes import CLASSES, SHAPE, SMALL_CROWD, scenes
 
 pytestmark = pytest.mark.slow
 

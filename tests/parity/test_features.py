@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.model import CHANNEL_MEANS, MaskRCNN
-from maskrcnn.weights import Entry, table
+from maskrcnn.network.model import CHANNEL_MEANS, MaskRCNN
+from maskrcnn.network.weights import Entry, table
 from tests.backends import run
 from tests.parity.recorded_weights import draw_tensor, read_tensor_list
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from maskrcnn.ops.anchors import make_anchors
-from maskrcnn.ops.boxes import (
+from maskrcnn.network.ops.anchors import make_anchors
+from maskrcnn.network.ops.boxes import (
     clip_boxes,
     decode_deltas,
     denormalize_boxes,
@@ -19,7 +19,7 @@ from maskrcnn.ops.boxes import (
     normalize_boxes,
     pairwise_iou,
 )
-from maskrcnn.ops.nms import nms
+from maskrcnn.network.ops.nms import nms
 
 IMAGE_SHAPE = (256, 512)
 close = {"rtol": 1e-6, "atol": 1e-6}

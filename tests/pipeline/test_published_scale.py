@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.config import Hyperparameters
+from maskrcnn.cli.doctor import IMAGE_COUNTS
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.doctor import IMAGE_COUNTS
-from maskrcnn.params import read_whole, read_yaml
+from maskrcnn.project.config import Hyperparameters
+from maskrcnn.project.params import read_whole, read_yaml
 from stages.scale import main
 
 ROOT = Path(__file__).parents[2]

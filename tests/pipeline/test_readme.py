@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.files import write_text
-from maskrcnn.params import read_yaml
+from maskrcnn.project.files import write_text
+from maskrcnn.project.params import read_yaml
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

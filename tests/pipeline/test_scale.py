@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.config import (
+from maskrcnn.project.config import (
     Babysit,
     Candidate,
     Coarse,
@@ -28,7 +28,7 @@ from maskrcnn.config import (
     Train,
     Variant,
 )
-from maskrcnn.params import read_params, read_yaml
+from maskrcnn.project.params import read_params, read_yaml
 from stages.scale import find_faults, main, write_merged
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.params import read_yaml
+from maskrcnn.project.params import read_yaml
 from stages import scale
 
 ROOT = Path(__file__).parents[2]

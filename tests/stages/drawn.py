@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 
 from maskrcnn.data.cityscapes import CLASS_IDS
 from maskrcnn.data.records import write_records
-from maskrcnn.evaluation.predictions import Predictions, encode_predictions, write_predictions
-from maskrcnn.evaluation.proposals import write_proposals
+from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
+from maskrcnn.results.proposals import write_proposals
 from tests.stages.scored import make_record
 
 SHAPE = (64, 128)

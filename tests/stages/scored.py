@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.records import Record
-from maskrcnn.notation import InstanceMap
+from maskrcnn.project.notation import InstanceMap
 
 
 def make_record(name: str, instance_map: InstanceMap) -> Record:

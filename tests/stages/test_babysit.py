@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.params import read_yaml
+from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.babysitting import Verdict
 from maskrcnn.tuning.findings import read_finding
 from stages import babysit

@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from maskrcnn.config import Candidate, SearchSpace
+from maskrcnn.project.config import Candidate, SearchSpace
 from maskrcnn.tuning.comparison import Sweep, SweptRate
 from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.trials import Search, Trial

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Candidate
-from maskrcnn.params import read_yaml
+from maskrcnn.project.config import Candidate
+from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.comparison import Sweep, SweptRate
 from maskrcnn.tuning.findings import read_finding
 from stages import coarse

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Candidate
-from maskrcnn.params import read_yaml
+from maskrcnn.project.config import Candidate
+from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.comparison import CoarseBest, Sweep, SweptRate, check_comparisons
 from maskrcnn.tuning.findings import read_finding, write_finding
 from stages import coarse_best

@@ -1,4 +1,4 @@
-"""What is drawn of one variant; the pictures themselves are tested in tests/viz."""
+"""What is drawn of one variant; the pictures themselves are tested in tests/pictures."""
 
 import json
 from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import write_records
-from maskrcnn.evaluation.predictions import encode_predictions, write_predictions
+from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.evaluate import main
 from tests.stages.scored import make_record
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Candidate, SearchSpace
-from maskrcnn.params import read_yaml
+from maskrcnn.project.config import Candidate, SearchSpace
+from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.comparison import CoarseBest, Interval
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.trials import Search

@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
-from maskrcnn.evaluation.predictions import read_predictions
-from maskrcnn.params import read_yaml
-from maskrcnn.training.epochs import rate_epoch
+from maskrcnn.learning.epochs import rate_epoch
+from maskrcnn.project.params import read_yaml
+from maskrcnn.results.predictions import read_predictions
 from stages import draw, predict, preprocess, pretrain, synthesize, train
 
 ROOT = Path(__file__).parents[2]

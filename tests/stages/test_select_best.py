@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Hyperparameters, SearchSpace
-from maskrcnn.params import read_whole, read_yaml
+from maskrcnn.project.config import Hyperparameters, SearchSpace
+from maskrcnn.project.params import read_whole, read_yaml
 from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.trials import Search, Trial
 from stages import select_best

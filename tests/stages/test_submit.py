@@ -3,7 +3,7 @@ import numpy as np
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import write_records
-from maskrcnn.evaluation.predictions import encode_predictions, write_predictions
+from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.submit import main
 from tests.stages.scored import make_record
 

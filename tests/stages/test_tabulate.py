@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from maskrcnn.params import read_yaml
+from maskrcnn.project.params import read_yaml
 from stages.tabulate import PUBLISHED, REAL_SCALE, format_page, main
 from tests.stages.drawn import PARAMS, RIDER, write_city, write_params, write_variant
 

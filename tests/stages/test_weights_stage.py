@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.config import Model
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.params import read_params, read_yaml
-from maskrcnn.weights import write_weights
-from maskrcnn.weights.tensors import open_tensors
+from maskrcnn.network.weights import write_weights
+from maskrcnn.network.weights.tensors import open_tensors
+from maskrcnn.project.config import Model
+from maskrcnn.project.params import read_params, read_yaml
 from stages import weights
-from tests.weights.files import NARROW, build, replace, scramble
+from tests.network.weights.files import NARROW, build, replace, scramble
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from maskrcnn.tuning.bench import Bench
-from tests.training.scenes import make_learner, read_split, write_split
+from tests.learning.scenes import make_learner, read_split, write_split
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from maskrcnn.config import Hyperparameters
-from maskrcnn.training.learner import Divergence
+from maskrcnn.learning.learner import Divergence
+from maskrcnn.project.config import Hyperparameters
 from maskrcnn.tuning.bench import Bench
 
 GOOD_RATE = 1e-4

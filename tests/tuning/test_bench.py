@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.config import Data, Hyperparameters, Model, Preprocess, Schedule
 from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.model import build_mask_rcnn
+from maskrcnn.network.model import build_mask_rcnn
+from maskrcnn.network.weights import write_weights
+from maskrcnn.project.config import Data, Hyperparameters, Model, Preprocess, Schedule
 from maskrcnn.tuning.bench import RANDOM, Bench, set_up_bench
 from maskrcnn.tuning.runs import Run, read_run
-from maskrcnn.weights import write_weights
+from tests.learning.scenes import SAMPLING, write_split
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, network
-from tests.training.scenes import SAMPLING, write_split
 from tests.tuning.fakes import make_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")

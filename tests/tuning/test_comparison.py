@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskrcnn.config import Candidate
+from maskrcnn.project.config import Candidate
 from maskrcnn.tuning.comparison import (
     Interval,
     Sweep,

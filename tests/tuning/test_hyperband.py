@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.config import Hyperband, Schedule, SearchSpace
+from maskrcnn.project.config import Hyperband, Schedule, SearchSpace
 from maskrcnn.tuning.bench import Bench
 from maskrcnn.tuning.hyperband import HyperbandSearch, is_worker, make_space
 from maskrcnn.tuning.trials import Trial

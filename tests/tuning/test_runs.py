@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.config import Hyperparameters
+from maskrcnn.project.config import Hyperparameters
 from maskrcnn.tuning.runs import Run, read_run, write_run
 
 ROWS = [{"epoch": epoch, "val_loss": loss, "val_mask_loss": 0.5} for epoch, loss in ((1, 2.0), (2, 1.0), (3, 1.0))]

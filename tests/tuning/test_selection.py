@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.config import Hyperparameters, SearchSpace, Select
-from maskrcnn.params import read_whole
+from maskrcnn.project.config import Hyperparameters, SearchSpace, Select
+from maskrcnn.project.params import read_whole
 from maskrcnn.tuning.selection import Selection, select
 from maskrcnn.tuning.trials import Search, Trial
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskrcnn.config import Hyperparameters
+from maskrcnn.project.config import Hyperparameters
 from maskrcnn.tuning.trials import Trial, find_best, hyperparameters_of
 
 

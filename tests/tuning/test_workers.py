@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.params import read_yaml
+from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.findings import read_finding
 from maskrcnn.tuning.trials import Search
 

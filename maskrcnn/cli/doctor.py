@@ -1,0 +1,148 @@
+"""What a machine has and lacks: versions, devices, room, images and start weights.
+
+A finding is one line of the report. It carries an advice where something that the pipeline needs is missing.
+"""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from maskrcnn.data.cityscapes import Frame
+from maskrcnn.network.weights.released import tell_source
+from maskrcnn.project.params import read_yaml
+
+PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
+BACKENDS = ("tensorflow", "tensorflow-cpu", "jax")
+INSTALL = "`make doctor` installs it, or `pip install -r requirements/cpu.txt`."
+ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
+NEEDED_DISK = 5e9  # bytes
+FULL_SCALE_DISK = 15e9  # checkpoints and models of a ResNet101, and DVC's copies of them; images lie already
+
+# Images of the fine annotations, as published.
+IMAGE_COUNTS = {
+    "train": {
+        "aachen": 174, "bochum": 96, "bremen": 316, "cologne": 154, "darmstadt": 85, "dusseldorf": 221,
+        "erfurt": 109, "hamburg": 248, "hanover": 196, "jena": 119, "krefeld": 99, "monchengladbach": 94,
+        "strasbourg": 365, "stuttgart": 196, "tubingen": 144, "ulm": 95, "weimar": 142, "zurich": 122,
+    },
+    "val": {"frankfurt": 267, "lindau": 59, "munster": 174},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; an advice says that something is missing, and how to get it."""
+
+    name: str
+    value: str
+    advice: str = ""
+
+
+def main(root: Path = Path()) -> int:
+    """Prints the report; returns 1 where something is missing, else 0.
+
+    Args:
+        root: Where `params.yaml` lies; its paths start there.
+    """
+    findings = list(examine(root))
+    table = Table("", "Found", "Missing")
+    for finding in findings:
+        table.add_row(finding.name, finding.value, finding.advice, style="red" if finding.advice else None)
+    Console().print(table)
+    return int(any(finding.advice for finding in findings))
+
+
+def examine(root: Path) -> Iterator[Finding]:
+    """Yields all findings, the quick ones first."""
+    params = read_yaml(root / "params.yaml")
+    yield Finding("scale", str(params.get("scale")))
+    yield Finding("python", platform.python_version())
+    yield from find_versions()
+    yield find_disk(root, FULL_SCALE_DISK if params.get("scale") == "cityscapes" else NEEDED_DISK)
+    yield Finding("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB")
+    yield from find_images(root, params)
+    yield from find_start_weights(root, params)
+    yield from find_devices()
+
+
+def find_versions() -> Iterator[Finding]:
+    """Yields the version of every package, and of the backends that are there."""
+    for name in PACKAGES + BACKENDS:
+        try:
+            yield Finding(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            if name in PACKAGES:
+                yield Finding(name, "none", f"`{name}` must be installed; {INSTALL}")
+
+
+def find_disk(root: Path, needed: float) -> Finding:
+    """Returns the free room of the disk that models and data are written to."""
+    free = shutil.disk_usage(root).free
+    advice = f"{needed / 1e9:.0f} GB must be free for data and models." if free < needed else ""
+    return Finding("disk", f"{free / 1e9:.0f} GB free", advice)
+
+
+def find_images(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
+    """Yields the images of each city of Cityscapes; only the splits' cities must be complete.
+
+    The synthetic city has nothing to be checked: `dvc repro` draws what is missing.
+    """
+    images = params["data"]["root"]
+    if params["synthesize"]:
+        yield Finding(images, "drawn by `dvc repro`")
+    elif not (root / images).is_dir():
+        yield Finding(images, "none", f"`{images}` must hold {ARCHIVES}, unpacked.")
+    else:
+        needed = {(split["folder"], city) for split in params["splits"].values() for city in split["cities"]}
+        for folder, counts in IMAGE_COUNTS.items():
+            for city, count in counts.items():
+                finding = count_images(root / images, folder, city, count)
+                yield finding if (folder, city) in needed else replace(finding, advice="")
+
+
+def count_images(images: Path, folder: str, city: str, count: int) -> Finding:
+    """Returns how many images and annotations of a city there are.
+
+    Args:
+        images: Holds `leftImg8bit/` and `gtFine/`.
+        folder: `train` or `val`.
+        city: A folder below that one.
+        count: How many of each were published.
+    """
+    frame = Frame(images, folder, city, "*")
+    found = [len(list(path.parent.glob(path.name))) for path in (frame.image_path, frame.polygons_path)]
+    advice = "" if found == [count, count] else f"`{city}` must have {count} of both; unpack {ARCHIVES}."
+    return Finding(f"{folder}/{city}", f"{found[0]} images, {found[1]} annotations", advice)
+
+
+def find_start_weights(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
+    """Yields the files that trainings start from, less those that a stage makes."""
+    made = {f"models/{name}.h5" for name in params["variants"]}
+    made |= {f"models/start/{name}.h5" for name in params["weights"]}
+    users = (*params["weights"].values(), *params["variants"].values(), *params["candidates"].values())
+    starts = {user.get("path", user.get("start")) for user in users}
+    for start in sorted(starts - made - {None}):
+        if (root / start).is_file():
+            yield Finding(start, f"{(root / start).stat().st_size / 1e6:.1f} MB")
+        else:
+            yield Finding(start, "none", f"`{start}` must exist; {tell_source(Path(start).name)}")
+
+
+def find_devices() -> Iterator[Finding]:
+    """Yields Keras' backend and the devices that it sees; this import takes seconds."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import keras
+    except ImportError as fault:
+        yield Finding("backend", "none", f"Keras must find its backend; got {fault}. {INSTALL}")
+        return
+    yield Finding("backend", keras.config.backend())
+    yield Finding("devices", ", ".join(keras.distribution.list_devices()))

@@ -1,0 +1,19 @@
+"""The table of what a weight file holds."""
+
+from pathlib import Path
+
+from rich.table import Column, Table
+
+from maskrcnn.network.weights.layouts import recognize_layout
+from maskrcnn.network.weights.tensors import open_tensors
+
+
+def list_tensors(path: Path) -> Table:
+    """Returns every tensor of a file with its place in Matterport's layout; no values are read."""
+    with open_tensors(path) as tensors:
+        layout = recognize_layout(tensors)
+        columns = (Column(name, overflow="fold") for name in ("Tensor", "Shape", "Type", "In Matterport's layout"))
+        lines = Table(*columns, title=f"{path}: {layout.name}")
+        for name, tensor in tensors.items():
+            lines.add_row(name, str(tensor.shape), str(tensor.dtype), layout.translate(name) or "")
+    return lines

@@ -1,0 +1,92 @@
+"""What survives a training that is stopped: a locked folder outside DVC's outputs, and whole states in it.
+
+DVC deletes a stage's outputs before it runs, so half-done work lies in
+`checkpoints/<stage>/<fingerprint>/` of the repository that the command was started in.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from maskrcnn.project.files import whole_file
+
+PACKAGE = Path(__file__).parents[1]
+PROGRESS = "progress"  # the entry of a state file that is not an array but JSON
+DIGITS = 16
+
+
+def fingerprint(settings: Any, files: Iterable[Path]) -> str:
+    """Returns a short digest of all that a stage's result follows from: settings, input files and this package.
+
+    Args:
+        settings: Anything that `json` writes, dataclasses as dictionaries; the backend belongs to it.
+        files: The input files; images are not hashed, their records are.
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=vars).encode())
+    for path in (*files, *sorted(PACKAGE.rglob("*.py"))):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:DIGITS]
+
+
+@contextmanager
+def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
+    """Gives the folder of a stage's half-done work to one process, and removes it once the work is done.
+
+    After an exception, or a kill, the folder stays; the next process with the same name finds it.
+
+    Args:
+        root: Folder of the repository; DVC's variable DVC_ROOT, which names the original one in a
+            temporary workspace, comes first.
+        stage: Name of the stage.
+        name: Its fingerprint.
+    Raises:
+        RuntimeError: if another process holds the folder; names its pid.
+    """
+    stages = Path(os.environ.get("DVC_ROOT", root)) / "checkpoints" / stage
+    stages.mkdir(parents=True, exist_ok=True)
+    folder = stages / name
+    with open(stages / f"{name}.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RuntimeError(
+                f"`{folder}` must be free; the running process {lock.read().strip()} writes there, wait or stop it."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        folder.mkdir(exist_ok=True)
+        yield folder
+        shutil.rmtree(folder)
+        Path(lock.name).unlink()
+
+
+def save_state(path: Path, state: Mapping[str, ndarray], progress: Mapping[str, Any]) -> None:
+    """Writes a state and how far it got, whole or not at all.
+
+    Args:
+        path: The `.npz` file; missing folders are made.
+        state: As `Learner.read_state` returns it.
+        progress: Anything that `json` writes.
+    """
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
+        np.savez(file, allow_pickle=False, **{PROGRESS: np.array(json.dumps(progress))}, **state)
+
+
+def load_state(path: Path) -> tuple[dict[str, ndarray], dict[str, Any]] | None:
+    """Returns what `save_state` wrote there, or None if nothing is there yet."""
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        state = dict(file)
+    return state, json.loads(str(state.pop(PROGRESS)))

@@ -1,0 +1,159 @@
+"""Arithmetic of boxes: frames, deltas and overlaps.
+
+A box is `(y1, x1, y2, x2)`; in pixels its outer edge is exclusive, so its height is `y2 - y1`.
+Normalised means `(px - (0, 0, 1, 1)) / (H-1, W-1, H-1, W-1)`: a box around the whole image is
+`(0, 0, 1, 1)`, which is the frame that ROI crops are sampled in. Everything is float32.
+"""
+
+import math
+
+from jaxtyping import Float
+from keras import ops
+
+from maskrcnn.project.notation import Array, Boxes, Deltas
+
+MAX_LOG_SIZE = math.log(1000 / 16)
+# The whole image, normalised, less what rounding may add: a sample on the far edge of a box that is
+# clipped to it never falls off the feature map. 2**-22 is 0.0005 pixels in an image 2048 wide.
+IMAGE_WINDOW = (0.0, 0.0, 1 - 2**-22, 1 - 2**-22)
+DELTA_STD = (0.1, 0.1, 0.2, 0.2)  # the network says deltas in these units
+
+
+def normalize_boxes(boxes_px: Boxes, image_shape: tuple[int, int]) -> Boxes:
+    """Turns pixels into the frame in which the whole image is `(0, 0, 1, 1)`.
+
+    Args:
+        boxes_px: pixels of the image, exclusive outer edge.
+        image_shape: height and width in pixels.
+    Raises:
+        ValueError: if the image is one pixel high or wide, for then the frame has no length.
+    """
+    scale, shift = _frame(image_shape)
+    return (ops.cast(boxes_px, "float32") - shift) / scale
+
+
+def denormalize_boxes(boxes_norm: Boxes, image_shape: tuple[int, int]) -> Boxes:
+    """Turns normalised boxes into pixels, not rounded; the inverse of `normalize_boxes`."""
+    scale, shift = _frame(image_shape)
+    return ops.cast(boxes_norm, "float32") * scale + shift
+
+
+def encode_deltas(boxes: Boxes, targets: Boxes) -> Deltas:
+    """Says by how much every box has to move and grow to become its target.
+
+    Args:
+        boxes: where to start from, in any one frame; broadcasts against `targets`.
+        targets: where to arrive, in the same frame.
+    Returns:
+        `(dy, dx, log dh, log dw)`; shifts are fractions of the box's own height and width.
+        All zero where the box or its target is empty, so that padding stays finite.
+    Source:
+        R-CNN (arXiv:1311.2524), appendix C. Not yet divided by the standard deviations.
+    """
+    center, size = _center_and_size(boxes)
+    target_center, target_size = _center_and_size(targets)
+    filled = ops.logical_and(_is_filled(size), _is_filled(target_size))
+    size = ops.where(filled, size, 1.0)
+    target_size = ops.where(filled, target_size, 1.0)
+    deltas = ops.concatenate([(target_center - center) / size, ops.log(target_size / size)], axis=-1)
+    return ops.where(filled, deltas, 0.0)
+
+
+def decode_deltas(deltas: Deltas, boxes: Boxes) -> Boxes:
+    """Shifts and scales every box by its delta.
+
+    The inverse of `encode_deltas`. The frame is kept.
+
+    Args:
+        deltas: `(dy, dx, log dh, log dw)`; shifts are fractions of the box's own height and width.
+        boxes: boxes with positive sides; broadcasts against `deltas`.
+    Returns:
+        The moved boxes, not clipped to any image.
+    Source:
+        R-CNN (arXiv:1311.2524), appendix C. Log sizes are clamped at log(1000/16), as in Detectron,
+        since one overflowing exponential would turn the whole training step into NaN.
+    """
+    center, size = _center_and_size(boxes)
+    center = center + deltas[..., :2] * size
+    size = size * ops.exp(ops.minimum(deltas[..., 2:], MAX_LOG_SIZE))
+    return ops.concatenate([center - size / 2, center + size / 2], axis=-1)
+
+
+def clip_boxes(boxes: Boxes, window: Boxes | tuple[float, float, float, float]) -> Boxes:
+    """Cuts off what reaches out of the window; a box wholly outside keeps no area.
+
+    Args:
+        boxes: any frame.
+        window: one box `(4,)`, or several that broadcast against `boxes`, in the same frame.
+    """
+    window = ops.convert_to_tensor(window, "float32")
+    low = ops.concatenate([window[..., :2], window[..., :2]], axis=-1)
+    high = ops.concatenate([window[..., 2:], window[..., 2:]], axis=-1)
+    return ops.minimum(ops.maximum(ops.cast(boxes, "float32"), low), high)
+
+
+def areas(boxes: Boxes) -> Float[Array, "..."]:
+    """Returns height times width; 0 where a side is not positive."""
+    _, size = _center_and_size(boxes)
+    size = ops.maximum(size, 0.0)
+    return size[..., 0] * size[..., 1]
+
+
+def pairwise_iou(a: Boxes, b: Boxes) -> Float[Array, "..."]:
+    """Compares every box of `a` with every box of `b`.
+
+    Args:
+        a: `(..., N, 4)`.
+        b: `(..., M, 4)` in the same frame.
+    Returns:
+        Intersection over union, `(..., N, M)` within [0, 1]; 0 where both boxes are empty.
+    """
+    intersection = _pairwise_intersection(a, b)
+    union = areas(a)[..., :, None] + areas(b)[..., None, :] - intersection
+    return _ratio(intersection, union)
+
+
+def pairwise_ioa(a: Boxes, b: Boxes) -> Float[Array, "..."]:
+    """Says which part of every box of `a` lies inside every box of `b`.
+
+    Made for crowds: a small box within a wide crowd has a tiny IoU with it and yet is covered by it.
+
+    Args:
+        a: `(..., N, 4)`.
+        b: `(..., M, 4)` in the same frame.
+    Returns:
+        Intersection over the area of the box of `a`, `(..., N, M)` within [0, 1]; 0 where it is empty.
+    """
+    intersection = _pairwise_intersection(a, b)
+    return _ratio(intersection, areas(a)[..., :, None])
+
+
+def _frame(image_shape: tuple[int, int]) -> tuple[Array, Array]:
+    height, width = image_shape
+    if height < 2 or width < 2:
+        raise ValueError(f"`image_shape` must have a height and a width above 1; got {tuple(image_shape)}.")
+    scale = ops.convert_to_tensor([height - 1, width - 1, height - 1, width - 1], "float32")
+    return scale, ops.convert_to_tensor([0, 0, 1, 1], "float32")
+
+
+def _center_and_size(boxes: Boxes) -> tuple[Array, Array]:
+    boxes = ops.cast(boxes, "float32")
+    size = boxes[..., 2:] - boxes[..., :2]
+    return boxes[..., :2] + size / 2, size
+
+
+def _is_filled(size: Array) -> Array:
+    return ops.all(size > 0, axis=-1, keepdims=True)
+
+
+def _pairwise_intersection(a: Boxes, b: Boxes) -> Array:
+    a = ops.cast(a, "float32")[..., :, None, :]
+    b = ops.cast(b, "float32")[..., None, :, :]
+    height = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
+    width = ops.minimum(a[..., 3], b[..., 3]) - ops.maximum(a[..., 1], b[..., 1])
+    return ops.maximum(height, 0.0) * ops.maximum(width, 0.0)
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    filled = whole > 0
+    return ops.where(filled, part / ops.where(filled, whole, 1.0), 0.0)

@@ -1,0 +1,175 @@
+"""Crops of fixed size out of feature maps, bilinearly sampled at the regions of interest.
+
+Boxes are normalised, `(y1, x1, y2, x2)`. The samples include the corners of the box: sample `i` of
+`s` lies at `(y1 + i * (y2 - y1) / (s - 1)) * (H - 1)`; the only sample of `s = 1` lies in the middle.
+Samples outside the feature map are 0. No gradient flows to the boxes. Crops are float32.
+
+TensorFlow's kernel adds every position up from rounded parts, so that the last sample of a box
+that ends at 1 may land just off the map and yield a row of zeros (a tenth of such crops). Boxes
+clipped to `boxes.IMAGE_WINDOW` are spared that.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from keras import backend, ops
+
+from maskrcnn.project.notation import Array
+
+FINEST_LEVEL, COARSEST_LEVEL = 2, 5
+CANONICAL_LEVEL = 4
+
+
+def roi_align(
+    pyramid: Sequence[Float[Array, "B _ _ C"]],
+    boxes_norm: Float[Array, "B R 4"],
+    size: tuple[int, int],
+    image_shape: tuple[int, int],
+    canonical_size: float = 224,
+) -> Float[Array, "B R h w C"]:
+    """Crops every region out of the pyramid level that suits its size.
+
+    Args:
+        pyramid: P2 to P5, finest first.
+        boxes_norm: regions of interest; padding (all zero) yields the corner of P2.
+        size: height and width of a crop.
+        image_shape: height and width of the image in pixels.
+        canonical_size: side in pixels of the region that belongs to P4.
+    Raises:
+        ValueError: if there are not four levels.
+    Source:
+        FPN (arXiv:1612.03144), equation 1, and Matterport `PyramidROIAlign`: one bilinear sample a
+        bin by `crop_and_resize`, which is not the sampling of ROIAlign (arXiv:1703.06870).
+    """
+    num_levels = COARSEST_LEVEL - FINEST_LEVEL + 1
+    if len(pyramid) != num_levels:
+        raise ValueError(f"`pyramid` must hold the {num_levels} levels P2 to P5; got {len(pyramid)}.")
+    indices = roi_levels(boxes_norm, image_shape, canonical_size) - FINEST_LEVEL
+    align = _native_roi_align if backend.backend() == "tensorflow" else _portable_roi_align
+    return align(pyramid, boxes_norm, indices, size)
+
+
+def roi_levels(
+    boxes_norm: Float[Array, "*n 4"], image_shape: tuple[int, int], canonical_size: float
+) -> Int[Array, "*n"]:
+    """Returns the pyramid level, 2 to 5, that every region is pooled from; 2 if it is empty."""
+    sides = ops.maximum(boxes_norm[..., 2:] - boxes_norm[..., :2], 0.0)
+    # The floor stands in for log(0); any real region is larger than 1e-6 of the image's sides.
+    root_area = ops.sqrt(ops.maximum(sides[..., 0] * sides[..., 1], 1e-12))
+    canonical = canonical_size / math.sqrt(image_shape[0] * image_shape[1])
+    levels = CANONICAL_LEVEL + ops.round(ops.log2(root_area / canonical))
+    return ops.cast(ops.clip(levels, FINEST_LEVEL, COARSEST_LEVEL), "int32")
+
+
+def crop_and_resize(
+    features: Float[Array, "B H W C"], boxes_norm: Float[Array, "B R 4"], size: tuple[int, int]
+) -> Float[Array, "B R h w C"]:
+    """Crops every image's own boxes out of its feature map."""
+    num_boxes, channels = boxes_norm.shape[1], features.shape[-1]
+    images = ops.repeat(ops.arange(ops.shape(boxes_norm)[0]), num_boxes)
+    crops = crop_and_resize_flat(features, ops.reshape(boxes_norm, (-1, 4)), images, size)
+    return ops.reshape(crops, (-1, num_boxes, *size, channels))
+
+
+def crop_and_resize_flat(
+    features: Shaped[Array, "M H W C"],
+    boxes_norm: Float[Array, "N 4"],
+    indices: Int[Array, "N"],
+    size: tuple[int, int],
+) -> Float[Array, "N h w C"]:
+    """Crops every box out of the feature map that its index names.
+
+    Args:
+        features: feature maps, or masks of any type.
+        boxes_norm: boxes in the frame of the feature maps.
+        indices: within [0, M).
+        size: height and width of a crop.
+    Source:
+        `tf.image.crop_and_resize`, which runs on TensorFlow; elsewhere the same values by gathering.
+    """
+    crop = _native_crops if backend.backend() == "tensorflow" else _portable_crops
+    return crop(features, boxes_norm, indices, size)
+
+
+def _native_crops(features: Array, boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
+    import tensorflow as tf
+
+    features, boxes_norm = tf.cast(features, tf.float32), tf.stop_gradient(boxes_norm)
+    return tf.image.crop_and_resize(features, boxes_norm, indices, size)
+
+
+def _portable_crops(features: Array, boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
+    height, width, channels = features.shape[1:]
+    shapes = ops.broadcast_to(np.array([height, width], np.int32), (*indices.shape, 2))
+    pixels = ops.reshape(features, (-1, channels))
+    return _gather_crops(pixels, indices * (height * width), shapes, boxes_norm, size)
+
+
+def _native_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
+    # A region moved off the map costs next to nothing and yields 0, so that the sum selects.
+    outside = ops.convert_to_tensor([2.0, 2.0, 3.0, 3.0], "float32")
+    crops = [
+        crop_and_resize(features, ops.where((indices == index)[..., None], boxes_norm, outside), size)
+        for index, features in enumerate(pyramid)
+    ]
+    return sum(crops[1:], crops[0])
+
+
+def _portable_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
+    """Lays all levels of all images one behind the other, so that each sample is gathered once."""
+    num_boxes, channels = boxes_norm.shape[1], pyramid[0].shape[-1]
+    shapes = np.array([features.shape[1:3] for features in pyramid], np.int32)
+    counts = shapes.prod(axis=1, dtype=np.int32)
+    flat = [ops.reshape(features, (-1, int(count), channels)) for features, count in zip(pyramid, counts, strict=True)]
+    image_starts = ops.arange(ops.shape(boxes_norm)[0]) * int(counts.sum())
+    starts = ops.take(np.cumsum(counts, dtype=np.int32) - counts, indices) + image_starts[:, None]
+    crops = _gather_crops(
+        ops.reshape(ops.concatenate(flat, axis=1), (-1, channels)),
+        ops.reshape(starts, (-1,)),
+        ops.reshape(ops.take(shapes, indices, axis=0), (-1, 2)),
+        ops.reshape(boxes_norm, (-1, 4)),
+        size,
+    )
+    return ops.reshape(crops, (-1, num_boxes, *size, channels))
+
+
+def _gather_crops(
+    pixels: Shaped[Array, "P C"],
+    starts: Int[Array, "N"],
+    shapes: Int[Array, "N 2"],
+    boxes_norm: Float[Array, "N 4"],
+    size: tuple[int, int],
+) -> Float[Array, "N h w C"]:
+    """Samples boxes from feature maps that lie one behind the other, row by row.
+
+    Args:
+        pixels: all pixels of all maps.
+        starts: where the map of each box starts in `pixels`.
+        shapes: height and width of the map of each box.
+    """
+    pixels, boxes_norm = ops.cast(pixels, "float32"), ops.stop_gradient(boxes_norm)
+    rows = _neighbors(boxes_norm[:, 0], boxes_norm[:, 2], shapes[:, 0], size[0])
+    columns = _neighbors(boxes_norm[:, 1], boxes_norm[:, 3], shapes[:, 1], size[1])
+    crops: Array = 0.0
+    for row, row_weight in rows:
+        for column, column_weight in columns:
+            index = (starts[:, None] + row * shapes[:, 1:])[:, :, None] + column[:, None, :]
+            weight = row_weight[:, :, None] * column_weight[:, None, :]
+            crops = crops + ops.take(pixels, index, axis=0) * weight[..., None]
+    return crops
+
+
+def _neighbors(low: Array, high: Array, side: Array, count: int) -> list[tuple[Array, Array]]:
+    """Returns the two pixels around every sample along one axis, each with its weight; 0 off the map."""
+    steps = np.linspace(0, 1, count, dtype=np.float32) if count > 1 else np.array([0.5], np.float32)
+    last = (side - 1)[:, None]
+    positions = (low[:, None] + (high - low)[:, None] * steps) * ops.cast(last, "float32")
+    inside = ops.logical_and(positions >= 0, positions <= ops.cast(last, "float32"))
+    positions = ops.where(inside, positions, 0.0)
+    before = ops.floor(positions)
+    weight = positions - before
+    before = ops.cast(before, "int32")
+    inside = ops.cast(inside, "float32")
+    return [(before, inside * (1 - weight)), (ops.minimum(before + 1, last), inside * weight)]

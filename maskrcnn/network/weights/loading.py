@@ -1,0 +1,195 @@
+"""Files into networks and back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from maskrcnn.network.weights.entries import PARTS, Entry, table
+from maskrcnn.network.weights.layouts import Layout, recognize_layout
+from maskrcnn.network.weights.report import Report
+from maskrcnn.network.weights.tensors import open_tensors
+from maskrcnn.project.files import whole_file
+
+if TYPE_CHECKING:  # importing Keras takes seconds
+    from maskrcnn.network.model import MaskRCNN
+
+BLOCKS = "blocks"
+FRESH = (*PARTS[1:], BLOCKS)
+STEM = "conv1/conv1/kernel:0"
+
+
+def load_matterport(
+    network: MaskRCNN,
+    path: Path | str,
+    *,
+    class_map: Mapping[int, int] | None = None,
+    fresh: Collection[str] = (),
+) -> Report:
+    """Fills a network from a released file: Matterport's, or Keras' ImageNet ResNet50 without its top.
+
+    The heads' class-dependent tensors are skipped where the file has other classes, or filled class by class
+    with a `class_map`. Convolutions of the backbone without bias get 0. Tensors that the network has no place
+    for, such as the deeper blocks of a ResNet101, are unused.
+
+    Args:
+        network: A built network. It is left untouched when the file does not fit.
+        path: The `.h5` file.
+        class_map: By our class id, that of the file; classes that are not listed keep their values.
+        fresh: What may be absent as a whole and then keeps its values: `fpn`, `rpn_head`, `box_head`, `mask_head`,
+            or `blocks`, residual blocks that a shallower backbone lacks; those are made to start as identities.
+    Returns:
+        What became of every tensor.
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: listing all missing and all misshapen tensors; or if `fresh` or `class_map` name what is not there.
+    """
+    if unknown := set(fresh) - set(FRESH):
+        raise ValueError(f"`fresh` must hold some of {', '.join(FRESH)}; got {', '.join(sorted(unknown))}.")
+    entries = list(table(network))
+    with _open_source(Path(path)) as source:
+        fates = _decide_all(entries, source, set(fresh), class_map is not None)
+        report = _report(fates, source)
+        report.refuse(Path(path), ("missing", "misshapen"))
+        values = [(entry, _read(entry, fate, source, class_map or {})) for entry, fate in fates]
+    for entry, value in values:
+        if value is not None:
+            entry.variable.assign(entry.to_ours(value))
+    return report
+
+
+def read_weights(network: MaskRCNN, path: Path) -> None:
+    """Fills a network from a file that holds exactly its weights; the inverse of `write_weights`.
+
+    Args:
+        network: A built network. It is left untouched when the file does not fit.
+        path: The `.h5` file.
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: listing all tensors that are missing, misshapen or too many.
+    """
+    entries = list(table(network))
+    with _open_source(path) as source:
+        fates = _decide_all(entries, source, set(), False)
+        _report(fates, source).refuse(path, ("missing", "zeroed", "misshapen", "skipped", "unused"))
+        values = [source.read(entry) for entry in entries]
+    for entry, value in zip(entries, values, strict=True):
+        entry.variable.assign(entry.to_ours(value))
+
+
+def write_weights(network: MaskRCNN, path: Path, kernel_dtype: str = "float32") -> None:
+    """Writes a network in Matterport's layout, whole or not at all; Keras 2 and Matterport read it by name.
+
+    Args:
+        network: A built network.
+        path: The `.h5` file; missing folders are made.
+        kernel_dtype: Numbers that kernels are stored as, `float32` or `float16`; all else is float32.
+    """
+    groups: dict[str, list[str]] = {}
+    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+        for entry in table(network):
+            values = entry.to_theirs(np.asarray(entry.variable))
+            dtype = kernel_dtype if entry.tensor == "kernel" else "float32"
+            file.create_dataset(entry.path, data=values.astype(dtype))
+            groups.setdefault(entry.group, []).append(entry.path.removeprefix(f"{entry.group}/"))
+        file.attrs["layer_names"] = list(groups)  # Keras 2 finds tensors through these alone
+        for group, names in groups.items():
+            file[group].attrs["weight_names"] = names
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An open file: its tensors by their paths in Matterport's layout, and the names of those that have none."""
+
+    layout: Layout
+    tensors: dict[str, h5py.Dataset]
+    strangers: list[str]
+
+    def read(self, entry: Entry) -> np.ndarray:
+        """Returns a tensor as the network needs it: red first, for our epsilon of batch norm."""
+        values = self.tensors[entry.path][()]
+        if self.layout.flips_channels and entry.path == STEM:
+            values = values[:, :, ::-1]
+        if self.layout.epsilon is not None and entry.tensor == "gamma":
+            variance = self.tensors[entry.variance_path][()].astype(np.float64)
+            values = values * np.sqrt((variance + entry.epsilon) / (variance + self.layout.epsilon))
+        return values
+
+
+@contextmanager
+def _open_source(path: Path) -> Iterator[_Source]:
+    with open_tensors(path) as named:
+        layout = recognize_layout(named)
+        paths = {name: layout.translate(name) for name in named}
+        tensors = {path: named[name] for name, path in paths.items() if path}
+        yield _Source(layout, tensors, [name for name, path in paths.items() if not path])
+
+
+def _decide_all(entries: list[Entry], source: _Source, fresh: set[str], maps: bool) -> list[tuple[Entry, str]]:
+    """Returns every entry with its fate, which is the name of a list of the report."""
+    held = {entry.part for entry in entries if entry.path in source.tensors}
+    absent = {
+        entry.part
+        for entry in entries
+        if entry.part not in held and (entry.part if entry.part in PARTS else BLOCKS) in fresh
+    }
+    return [(entry, _decide(entry, source.tensors.get(entry.path), entry.part in absent, maps)) for entry in entries]
+
+
+def _decide(entry: Entry, tensor: h5py.Dataset | None, is_absent: bool, maps: bool) -> str:
+    if is_absent:
+        return "zeroed" if entry.silences_block else "fresh"
+    if tensor is None:
+        return "zeroed" if entry.tensor == "bias" and entry.is_backbone else "missing"
+    if tensor.dtype.kind != "f":
+        return "misshapen"
+    depth = entry.class_depth
+    has_classes = depth > 0 and tensor.shape[:-1] == entry.their_shape[:-1] and tensor.shape[-1] % depth == 0
+    if has_classes and maps:
+        return "mapped"
+    if tensor.shape == entry.their_shape:
+        return "loaded"
+    return "skipped" if has_classes else "misshapen"
+
+
+def _report(fates: list[tuple[Entry, str]], source: _Source) -> Report:
+    report = Report(source.layout.name)
+    for entry, fate in fates:
+        words = entry.path
+        if fate == "misshapen":
+            tensor = source.tensors[entry.path]
+            words += f" {tensor.dtype} {tensor.shape} instead of {entry.their_shape}"
+        getattr(report, fate).append(words)
+    known = {entry.path for entry, _ in fates}
+    report.unused = sorted(source.strangers + [path for path in source.tensors if path not in known])
+    return report
+
+
+def _read(entry: Entry, fate: str, source: _Source, class_map: Mapping[int, int]) -> np.ndarray | None:
+    """Returns what the fate gives the variable, in their shape; None leaves it."""
+    if fate == "loaded":
+        return source.read(entry)
+    if fate == "zeroed":
+        return np.zeros(entry.their_shape, np.float32)
+    if fate == "mapped":
+        return _map_classes(entry, source.read(entry), class_map)
+    return None
+
+
+def _map_classes(entry: Entry, theirs: np.ndarray, class_map: Mapping[int, int]) -> np.ndarray:
+    """Returns our tensor in their shape with the rows of some classes taken from theirs."""
+    ours = entry.to_theirs(np.array(np.asarray(entry.variable)))
+    by_class = ours.reshape(*ours.shape[:-1], -1, entry.class_depth)  # a view
+    their_classes = theirs.reshape(*theirs.shape[:-1], -1, entry.class_depth)
+    limits = by_class.shape[-2], their_classes.shape[-2]
+    for our_id, their_id in class_map.items():
+        if not (0 <= our_id < limits[0] and 0 <= their_id < limits[1]):
+            raise ValueError(f"`class_map` must map ids below {limits[0]} to ids below {limits[1]}; got {class_map}.")
+        by_class[..., our_id, :] = their_classes[..., their_id, :]
+    return ours

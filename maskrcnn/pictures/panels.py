@@ -1,0 +1,123 @@
+"""What the panels of all pictures share: the image, its boxes, masks and colours that everybody can tell apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Polygon, Rectangle
+
+from maskrcnn.project.files import whole_file
+from maskrcnn.project.notation import Boxes, Image
+
+Color = str | Float[np.ndarray, "3"]
+Colors = Float[np.ndarray, "N 3"]
+Mask = Bool[np.ndarray, "H W"]
+Picture = Float[np.ndarray, "H W 3"]
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers too.
+PALETTE = ("#56B4E9", "#009E73", "#F0E442", "#D55E00", "#0072B2", "#CC79A7", "#E69F00")
+PALER = (0.0, 0.45)  # share of white in every other round through the palette
+OPACITY = 0.5
+DOTS_PER_INCH = 100
+SMALLEST_WIDTH = 1024  # dots of a panel: smaller images are enlarged, so that labels do not drown them
+STRIP = 0.36  # inches above a panel, for its title
+
+
+def spread_indices(count: int, total: int) -> list[int]:
+    """Returns at most `count` indices below `total`, spread evenly from the first to the last."""
+    return np.linspace(0, total - 1, min(count, total), dtype=int).tolist()
+
+
+def spread_colors(count: int) -> Colors:
+    """Returns colours in [0, 1] of which neighbours in the list are easy to tell apart."""
+    rounds = [divmod(index, len(PALETTE)) for index in range(count)]
+    colors = [_pale(PALETTE[place], PALER[lap % len(PALER)]) for lap, place in rounds]
+    return np.array(colors).reshape(-1, 3)
+
+
+def _pale(color: str, white: float) -> Float[np.ndarray, "3"]:
+    return (1 - white) * np.array(to_rgb(color)) + white
+
+
+def new_panels(
+    image_shape: tuple[int, int], titles: Sequence[str], legend: Mapping[str, str] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Returns a figure of panels side by side, each with the shape of the image, and its axes.
+
+    Args:
+        image_shape: Height and width of the images.
+        titles: One a panel.
+        legend: Colours by what they mean.
+    """
+    height, width = image_shape
+    dots = width * max(1, round(SMALLEST_WIDTH / width))
+    inches, tall = dots / DOTS_PER_INCH, dots / DOTS_PER_INCH * height / width
+    lower = STRIP if legend else 0.0
+    figure = Figure(figsize=(inches * len(titles), lower + tall + STRIP), dpi=DOTS_PER_INCH)
+    share, total = 1 / len(titles), lower + tall + STRIP
+    axes = [figure.add_axes((share * i, lower / total, share, tall / total)) for i in range(len(titles))]
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(title, fontsize=12)
+        panel.set_axis_off()
+    if legend:
+        patches = [Patch(color=color, label=meaning) for meaning, color in legend.items()]
+        figure.legend(handles=patches, loc="lower center", ncols=len(patches), fontsize=11, frameon=False, borderpad=0)
+    return figure, axes
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Writes a figure as a PNG, whole or not at all; equal figures give equal bytes."""
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png")
+
+
+def show(axes: Axes, image: np.ndarray, title: str) -> None:
+    """Fills a panel with an image and gives it a title."""
+    show_image(axes, image)
+    axes.set_title(title, fontsize=12)
+    axes.set_axis_off()
+
+
+def show_image(axes: Axes, image: np.ndarray) -> None:
+    """Fills a panel with an image; pixel 0 spans from 0 to 1, so that boxes lie between pixels."""
+    axes.imshow(image, extent=(0, image.shape[1], image.shape[0], 0), interpolation="nearest")
+
+
+def dim(image: Image) -> Picture:
+    """Returns the image in dim grey, before which colours stand out."""
+    return np.repeat(0.6 * image.mean(axis=2, keepdims=True) / 255, 3, axis=2)
+
+
+def tint(picture: Picture, mask: Mask, color: Color, opacity: float = OPACITY) -> Picture:
+    """Lays a mask over a picture in [0, 1]; what it covers stays visible."""
+    rgb: np.ndarray = np.array(to_rgb(color))  # type: ignore[arg-type]  # takes arrays, too
+    tinted = picture.copy()
+    tinted[mask] = (1 - opacity) * picture[mask] + opacity * rgb
+    return tinted
+
+
+def add_outline(axes: Axes, mask: Mask, color: Color, line: str = "-") -> None:
+    """Adds the outlines of a mask, along the centres of its outermost pixels."""
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for outline in outlines:
+        axes.add_patch(Polygon(outline[:, 0] + 0.5, fill=False, ec=color, ls=line, lw=1.5))
+
+
+def add_box(axes: Axes, box: Boxes, color: Color, label: str = "", line: str = "-") -> None:
+    """Adds a box in pixels, and above it its label, if any."""
+    y1, x1, y2, x2 = box.tolist()
+    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=color, ls=line, lw=1.3))
+    if label:
+        add_label(axes, box, color, label)
+
+
+def add_label(axes: Axes, box: Boxes, color: Color, label: str) -> None:
+    """Adds a label above a box in pixels, or inside at the upper edge of the image."""
+    y1, x1 = box.tolist()[:2]
+    backdrop = {"facecolor": color, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+    axes.text(x1, y1, label, fontsize=8, va="bottom", color="black", bbox=backdrop, clip_on=True)

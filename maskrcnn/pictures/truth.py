@@ -1,0 +1,83 @@
+"""Pictures of the truth: instances, their boxes, and what mini-masks make of their masks."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.data.mini_masks import paste_masks
+from maskrcnn.data.records import Record
+from maskrcnn.pictures.panels import Colors, add_box, show, spread_colors
+from maskrcnn.project.notation import Image, InstanceMap
+
+LOST, GAINED = (0.95, 0.15, 0.15), (0.1, 0.55, 1.0)
+LABELLED_SHARE = 1 / 32  # of the image's width: narrower boxes would drown in their labels
+
+
+def draw_truth(image: Image, instance_map: InstanceMap, record: Record) -> Figure:
+    """Draws four panels: boxes, masks, masks rebuilt from mini-masks, and where the last two differ.
+
+    Crowds have a dashed box and no mask.
+
+    Args:
+        image: At the size of the record.
+        instance_map: Cityscapes' id of every pixel of it.
+        record: The truth of the image.
+    """
+    original, rebuilt = number_masks(instance_map, record), number_mini_masks(record, image.shape[:2])
+    colors = spread_colors(len(record.boxes))
+    figure = Figure(figsize=(16, 16 * image.shape[0] / image.shape[1] + 1), layout="constrained")
+    crowd_count = np.count_nonzero(record.is_crowd)
+    figure.suptitle(f"{record.name}   instances: {len(record.boxes) - crowd_count}, crowds: {crowd_count}", fontsize=14)
+    boxes, difference, masks, mini_masks = figure.subplots(2, 2).flat
+    show(boxes, image, "Boxes")
+    _add_boxes(boxes, record, colors, image.shape[1] * LABELLED_SHARE)
+    show(difference, *_compare(image, original, rebuilt))
+    show(masks, _tint(image, original, colors), "Masks from the polygons")
+    height, width = record.mini_masks.shape[1:]
+    show(mini_masks, _tint(image, rebuilt, colors), f"Masks rebuilt from mini-masks of {height} x {width}")
+    return figure
+
+
+def number_masks(instance_map: InstanceMap, record: Record) -> InstanceMap:
+    """Returns which instance every pixel shows, counted from 1 in the order of the record; else 0."""
+    numbers = np.zeros(np.iinfo(np.uint16).max + 1, np.uint16)
+    instances = np.flatnonzero(~record.is_crowd)
+    numbers[record.instance_ids[instances]] = instances + 1
+    return numbers[instance_map]
+
+
+def number_mini_masks(record: Record, image_shape: tuple[int, int]) -> InstanceMap:
+    """Returns the same from the mini-masks; where several claim a pixel, the smallest has it."""
+    numbered = np.zeros(image_shape, np.uint16)
+    for index in np.argsort(-record.areas, kind="stable"):
+        if not record.is_crowd[index]:
+            one = slice(index, index + 1)
+            numbered[paste_masks(record.mini_masks[one], record.boxes[one], image_shape)[0]] = index + 1
+    return numbered
+
+
+def _tint(image: Image, numbered: InstanceMap, colors: Colors) -> np.ndarray:
+    """Returns the image in dim grey, every instance in its colour."""
+    grey = image.mean(axis=2, keepdims=True) / 255
+    palette = np.concatenate([np.zeros((1, 3)), colors])
+    return np.where(numbered[..., None] > 0, 0.35 * grey + 0.65 * palette[numbered], 0.6 * grey)
+
+
+def _compare(image: Image, original: InstanceMap, rebuilt: InstanceMap) -> tuple[np.ndarray, str]:
+    """Returns the image in dim grey with the pixels that mini-masks lose or gain, and its title."""
+    lost = (original > 0) & (rebuilt != original)
+    gained = (original == 0) & (rebuilt > 0)
+    picture = np.repeat(0.6 * image.mean(axis=2, keepdims=True) / 255, 3, axis=2)
+    picture[lost], picture[gained] = LOST, GAINED
+    pixels = max(np.count_nonzero(original), 1)
+    shares = f"lose (red, {lost.sum() / pixels:.1%}) and gain (blue, {gained.sum() / pixels:.1%})"
+    return picture, f"Pixels that mini-masks {shares}"
+
+
+def _add_boxes(axes: Axes, record: Record, colors: Colors, labelled_width: float) -> None:
+    """Adds the boxes, small ones on top, and the class of the wide ones."""
+    for index in np.argsort(-record.areas, kind="stable"):
+        box = record.boxes[index]
+        label = CLASS_NAMES[record.class_ids[index]] if box[3] - box[1] >= labelled_width else ""
+        add_box(axes, box, colors[index], label, "--" if record.is_crowd[index] else "-")

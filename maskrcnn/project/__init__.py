@@ -1,0 +1,1 @@
+"""What every room shares: shapes by name, sections of params, files and commands."""

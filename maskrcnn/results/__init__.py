@@ -1,0 +1,1 @@
+"""What a network found, as files."""

@@ -1,0 +1,187 @@
+"""Predictions as a file: COCO results JSON, the seam between inference and evaluation.
+
+The file is a list of `{"image_id", "category_id", "bbox": [x, y, width, height], "score",
+"segmentation": {"size": [height, width], "counts"}}`. `image_id` is the index of the image in its
+split's records, `category_id` the class id. pycocotools and other readers of COCO take it as it is.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from maskrcnn.project.files import whole_file
+from maskrcnn.project.notation import Array
+from maskrcnn.results.runs import decode_counts, encode_mask
+
+KEYS = ("image_id", "category_id", "bbox", "score", "segmentation")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions of one image, in any order.
+
+    Attributes:
+        boxes_px: `(y1, x1, y2, x2)`, outer edge exclusive.
+        class_ids: From 1; background is never predicted.
+        scores: Within [0, 1].
+        rles: `counts` of each mask at image size, see `maskrcnn.results.runs`.
+    """
+
+    boxes_px: Float[Array, "P 4"]
+    class_ids: Int[Array, " P"]
+    scores: Float[Array, " P"]
+    rles: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+
+def encode_predictions(
+    boxes_px: Num[Array, "P 4"],
+    class_ids: Int[Array, " P"],
+    scores: Float[Array, " P"],
+    masks: Bool[Array, "P H W"],
+) -> Predictions:
+    """Returns what the network found in one image, its masks as run lengths.
+
+    Args:
+        boxes_px: `(y1, x1, y2, x2)`, outer edge exclusive.
+        class_ids: From 1.
+        scores: Within [0, 1].
+        masks: At image size, not limited to the boxes.
+    """
+    rles = tuple(encode_mask(mask) for mask in np.asarray(masks))
+    return Predictions(np.asarray(boxes_px, np.float64), np.asarray(class_ids), np.asarray(scores, np.float64), rles)
+
+
+def write_predictions(path: Path, predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> None:
+    """Writes the predictions of all images of a split, whole or not at all.
+
+    Args:
+        path: The JSON file; its folder is made.
+        predictions: One an image, in the order of the records; may be a generator.
+        image_shape: Height and width of every image.
+    """
+    with whole_file(path) as unfinished, unfinished.open("w") as file:
+        separator = "[\n"
+        for entry in result_entries(predictions, image_shape):
+            file.write(separator + json.dumps(entry, allow_nan=False))
+            separator = ",\n"
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def result_entries(predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Yields the entries of the file, image by image, as any reader of COCO results takes them."""
+    for image_id, found in enumerate(predictions):
+        for (y1, x1, y2, x2), class_id, score, counts in zip(
+            found.boxes_px.tolist(), found.class_ids.tolist(), found.scores.tolist(), found.rles, strict=True
+        ):
+            yield {
+                "image_id": image_id,
+                "category_id": class_id,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": score,
+                "segmentation": {"size": list(image_shape), "counts": counts},
+            }
+
+
+def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int], class_count: int) -> list[Predictions]:
+    """Reads the predictions of all images of a split: the inverse of `write_predictions`.
+
+    Args:
+        path: The JSON file.
+        image_count: Images of the split; ids run below it.
+        image_shape: Height and width of every image.
+        class_count: Classes, background included.
+
+    Returns:
+        One an image, in the order of the records; an image without entries is there, empty.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: naming the file and the first entry that breaks a rule, and the rule.
+    """
+    entries = _read_list(path)
+    by_image: list[list[dict[str, Any]]] = [[] for _ in range(image_count)]
+    ids: set[Any] = set()
+    for index, entry in enumerate(entries):
+        try:
+            _check_entry(entry, image_count, image_shape, class_count)
+            _check_id(entry, ids)
+        except ValueError as fault:
+            raise ValueError(f"Entry {index} of {path}: {fault}") from None
+        by_image[entry["image_id"]].append(entry)
+    return [_gather(found) for found in by_image]
+
+
+def _read_list(path: Path) -> list[Any]:
+    """Returns the parsed file, a list."""
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` must exist; run `dvc repro`, whose stage `predict` writes it.")
+    try:
+        entries = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as fault:
+        raise ValueError(f"`{path}` must be JSON; got {fault}.") from None
+    if not isinstance(entries, list):
+        raise ValueError(f"`{path}` must hold a list of COCO results; got {type(entries).__name__}.")
+    return entries
+
+
+def _check_entry(entry: Any, image_count: int, image_shape: tuple[int, int], class_count: int) -> None:
+    """Refuses an entry that is not a prediction of these images and classes."""
+    if not isinstance(entry, dict) or not entry.keys() >= set(KEYS):
+        raise ValueError(f"it must have the keys {', '.join(KEYS)}; got {str(entry)[:80]}.")
+    if not _is_whole(entry["image_id"]) or not 0 <= entry["image_id"] < image_count:
+        raise ValueError(f"`image_id` must be a whole number below {image_count}; got {entry['image_id']!r}.")
+    if not _is_whole(entry["category_id"]) or not 1 <= entry["category_id"] < class_count:
+        raise ValueError(
+            f"`category_id` must be a whole number from 1 to {class_count - 1}; got {entry['category_id']!r}."
+        )
+    if not _is_finite(entry["score"]) or not 0 <= entry["score"] <= 1:
+        raise ValueError(f"`score` must lie within [0, 1]; got {entry['score']!r}.")
+    box = entry["bbox"]
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)) or min(box[2:]) < 0:
+        raise ValueError(f"`bbox` must be finite x, y, width, height; got {box!r}.")
+    _check_mask(entry["segmentation"], image_shape)
+
+
+def _check_mask(mask: Any, image_shape: tuple[int, int]) -> None:
+    """Refuses a run-length mask that does not fill an image of this shape."""
+    if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str):
+        raise ValueError(f"`segmentation` must have a `size` and compressed `counts`; got {str(mask)[:80]}.")
+    if mask.get("size") != list(image_shape):
+        raise ValueError(f"`segmentation.size` must be {list(image_shape)}; got {mask.get('size')!r}.")
+    decode_counts(mask["counts"], image_shape)
+
+
+def _check_id(entry: dict[str, Any], ids: set[Any]) -> None:
+    """Refuses an `id`, which an entry may have, that an earlier entry had."""
+    if "id" in entry:
+        if not _is_whole(entry["id"]) or entry["id"] in ids:
+            raise ValueError(f"`id` must be a whole number and occur once; got {entry['id']!r}.")
+        ids.add(entry["id"])
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _gather(entries: list[dict[str, Any]]) -> Predictions:
+    """Returns the checked entries of one image as arrays."""
+    xywh = np.array([entry["bbox"] for entry in entries], np.float64).reshape(-1, 4)
+    return Predictions(
+        boxes_px=np.concatenate([xywh[:, 1::-1], xywh[:, 1::-1] + xywh[:, :1:-1]], axis=1),
+        class_ids=np.array([entry["category_id"] for entry in entries], np.int64),
+        scores=np.array([entry["score"] for entry in entries], np.float64),
+        rles=tuple(entry["segmentation"]["counts"] for entry in entries),
+    )

@@ -1,0 +1,54 @@
+"""Regions of interest as a file: a JSON mapping of image names to boxes, the best region first.
+
+Boxes are `(y1, x1, y2, x2)` in pixels of the image that the network saw.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from maskrcnn.project.files import write_text
+from maskrcnn.project.notation import Array
+
+Proposals = Mapping[str, Num[Array, "R 4"]]
+
+
+def write_proposals(path: Path, proposals: Proposals) -> None:
+    """Writes the regions of some images, whole or not at all.
+
+    Args:
+        path: The JSON file; its folder is made.
+        proposals: By the name of the image.
+    """
+    lines = (f"{json.dumps(name)}: {json.dumps(boxes.tolist())}" for name, boxes in proposals.items())
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def read_proposals(path: Path) -> dict[str, Num[Array, "R 4"]]:
+    """Reads the regions of some images: the inverse of `write_proposals`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it does not map names to lists of boxes; naming the first image at fault.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` must exist; run `dvc repro`, whose stage `predict` writes it.")
+    try:
+        content = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as fault:
+        raise ValueError(f"`{path}` must be JSON; got {fault}.") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"`{path}` must map images to boxes; got {type(content).__name__}.")
+    for name, boxes in content.items():
+        if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
+            raise ValueError(f"`{path}` must hold four finite numbers a box; got {str(boxes)[:80]} for {name}.")
+    return {name: np.array(boxes, np.float64).reshape(-1, 4) for name, boxes in content.items()}
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) and math.isfinite(v) for v in box)

@@ -1,1 +1,0 @@
-"""Learning: the network with its losses, the optimizers, the learner, and what survives being stopped."""

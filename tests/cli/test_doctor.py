@@ -1,0 +1,145 @@
+"""The report on the machine: what it prints, and when it exits with 1."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.cli import doctor
+from maskrcnn.cli.doctor import IMAGE_COUNTS, Finding
+from maskrcnn.project.params import read_yaml
+
+PARAMS = """
+scale: {scale}
+data:
+  root: {root}
+synthesize: {{}}
+splits:
+  test:
+    folder: val
+    cities:
+    - munster
+weights:
+  coco:
+    path: weights/mask_rcnn_coco.h5
+variants:
+  base:
+    start: models/start/coco.h5
+  more:
+    start: models/base.h5
+candidates: {{}}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository at the real scale, with its start weights and without images."""
+    (tmp_path / "params.yaml").write_text(PARAMS.format(scale="cityscapes", root="data/cityscapes"))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/mask_rcnn_coco.h5").write_bytes(bytes(1_500_000))
+    return tmp_path
+
+
+def write_frames(root: Path, city: str, count: int) -> None:
+    for index in range(count):
+        name = f"{city}_{index:06}_000019"
+        for folder, ending in (("leftImg8bit", "leftImg8bit.png"), ("gtFine", "gtFine_polygons.json")):
+            path = root / "data/cityscapes" / folder / "val" / city / f"{name}_{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+def test_counts_are_the_published_totals() -> None:
+    assert sum(IMAGE_COUNTS["train"].values()) == 2975
+    assert sum(IMAGE_COUNTS["val"].values()) == 500
+
+
+def test_counts_of_the_published_splits() -> None:
+    train, val = IMAGE_COUNTS["train"], IMAGE_COUNTS["val"]
+    first = ("aachen", "bochum", "bremen", "cologne", "darmstadt", "dusseldorf", "erfurt", "hamburg")
+    assert sum(train[city] for city in first) == 1403
+    assert val["frankfurt"] + val["lindau"] == 326
+
+
+def test_nothing_missing_exits_with_0(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_frames(repository, "munster", 174)
+    assert doctor.main(repository) == 0
+    report = capsys.readouterr().out
+    parts = ("cityscapes", "val/munster", "174 images, 174 annotations", "0 images, 0", "1.5 MB", "cpu:0")
+    for part in (*parts, metadata.version("keras")):
+        assert part in report
+
+
+def test_incomplete_city_exits_with_1(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_frames(repository, "munster", 3)
+    assert doctor.main(repository) == 1
+    assert "3 images, 3 annotations" in capsys.readouterr().out
+
+
+def test_incomplete_city_is_told(tmp_path: Path) -> None:
+    write_frames(tmp_path, "munster", 3)
+    (tmp_path / "data/cityscapes/gtFine/val/munster/munster_000002_000019_gtFine_polygons.json").unlink()
+    finding = doctor.count_images(tmp_path / "data/cityscapes", "val", "munster", 174)
+    assert finding.value == "3 images, 2 annotations"
+    assert "`munster` must have 174 of both" in finding.advice
+
+
+def test_missing_root_is_told_once(tmp_path: Path) -> None:
+    (finding,) = doctor.find_images(tmp_path, {"data": {"root": "data/cityscapes"}, "synthesize": {}})
+    assert finding.value == "none"
+    assert "`data/cityscapes` must hold leftImg8bit_trainvaltest.zip" in finding.advice
+
+
+def test_city_outside_the_splits_may_be_missing(repository: Path) -> None:
+    write_frames(repository, "munster", 1)
+    splits = {"test": {"folder": "val", "cities": ["munster"]}}
+    params = {"data": {"root": "data/cityscapes"}, "synthesize": {}, "splits": splits}
+    findings = list(doctor.find_images(repository, params))
+    assert len(findings) == 21
+    assert [finding.name for finding in findings if finding.advice] == ["val/munster"]
+
+
+def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:
+    findings = list(doctor.find_images(tmp_path, {"data": {"root": "data/synthetic"}, "synthesize": {"city": {}}}))
+    assert findings == [Finding("data/synthetic", "drawn by `dvc repro`")]
+
+
+def test_missing_start_weights_are_told(repository: Path) -> None:
+    (repository / "weights/mask_rcnn_coco.h5").unlink()
+    params = read_yaml(repository / "params.yaml") | {"candidates": {"mine": {"start": "models/mine.h5"}}}
+    mine, coco = doctor.find_start_weights(repository, params)
+    assert (mine.name, mine.value, coco.value) == ("models/mine.h5", "none", "none")
+    assert mine.advice == "`models/mine.h5` must exist; it holds weights to start from."
+    assert "`weights/mask_rcnn_coco.h5` must exist; `maskrcnn weights fetch coco` downloads" in coco.advice
+
+
+def test_what_a_stage_makes_is_not_missed(repository: Path) -> None:
+    starts = {"variants": {"base": {"start": "models/start/coco.h5"}, "more": {"start": "models/base.h5"}}}
+    params = starts | {"weights": {"coco": {"path": "weights/mask_rcnn_coco.h5"}}, "candidates": {}}
+    (finding,) = doctor.find_start_weights(repository, params)
+    assert finding == Finding("weights/mask_rcnn_coco.h5", "1.5 MB")
+
+
+def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
+    first, second, *backends = doctor.find_versions()
+    assert first == Finding("numpy", metadata.version("numpy"))
+    assert "`no-such-package` must be installed" in second.advice
+    assert not any(finding.advice for finding in backends)
+
+
+def test_missing_backend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    (finding,) = doctor.find_devices()
+    assert "Keras must find its backend" in finding.advice
+
+
+def test_full_disk_is_told(tmp_path: Path) -> None:
+    assert doctor.find_disk(tmp_path, 1.0).advice == ""
+    assert doctor.find_disk(tmp_path, 1e18).advice == "1000000000 GB must be free for data and models."
+
+
+def test_outside_the_repository_names_params(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist"):
+        doctor.main(tmp_path)

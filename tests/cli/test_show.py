@@ -1,0 +1,21 @@
+"""The table of what a file holds."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from maskrcnn.cli.show import list_tensors
+
+
+def test_every_tensor_has_its_place(tmp_path: Path):
+    with h5py.File(tmp_path / "notop.h5", "w") as file:
+        file["conv1_conv/conv1_conv/kernel:0"] = np.zeros((7, 7, 3, 64), np.float32)
+        file["predictions/predictions/bias:0"] = np.zeros(1000, np.float16)
+    lines = list_tensors(tmp_path / "notop.h5")
+    assert "notop.h5: Keras' ResNet50 since 2019" in str(lines.title)
+    cells = list(zip(*(column.cells for column in lines.columns), strict=True))
+    assert cells == [
+        ("conv1_conv/conv1_conv/kernel:0", "(7, 7, 3, 64)", "float32", "conv1/conv1/kernel:0"),
+        ("predictions/predictions/bias:0", "(1000,)", "float16", ""),
+    ]

@@ -1,0 +1,52 @@
+"""A split of four scenes on disk, and batches that note how they are asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from maskrcnn.data.batches import Batches
+from maskrcnn.data.records import read_records, write_records
+from maskrcnn.learning.learner import Learner, fix_randomness
+from maskrcnn.project.config import Sampling
+from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, network, reset
+
+SAMPLING = Sampling(num_proposals=100, num_anchors=64, num_rois=24, positive_fraction=0.33)
+SEED, STEPS = 3, 4
+
+
+class Recorder(Batches):
+    """Batches that note in which order they are asked for."""
+
+    def __init__(self, *arguments: Any, **keywords: Any):
+        super().__init__(*arguments, **keywords)
+        self.asked: list[tuple[int, int]] = []
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        self.asked.append((self.epoch, index))
+        return super().__getitem__(index)
+
+
+def write_split(folder: Path) -> Path:
+    """Writes four images and their records; returns the folder."""
+    scenes = [draw_scene(seed) for seed in range(4)]
+    for image, record in scenes:
+        cv2.imwrite(str(folder / record.image_path), image[..., ::-1])
+    write_records(folder / "split.npz", [record for _, record in scenes], SHAPE, MINI_MASK_SHAPE)
+    return folder
+
+
+def read_split(folder: Path) -> tuple[Recorder, Recorder]:
+    """Returns a shuffled stream to learn from and two images to judge by."""
+    records = read_records(folder / "split.npz")
+    arguments = {"batch_size": 1, "instance_cap": 4}
+    training = Recorder(records, folder, steps=STEPS, seed=SEED, **arguments)
+    return training, Recorder(records, folder, steps=2, **arguments)
+
+
+def make_learner(training: Batches, optimizer: str, **arguments: Any) -> Learner:
+    """Returns a learner of the tiny network as it was made."""
+    reset()
+    fix_randomness(SEED)
+    return Learner(network(), training, layers="all", optimizer=optimizer, sampling=SAMPLING, seed=SEED, **arguments)

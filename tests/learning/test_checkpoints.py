@@ -1,0 +1,67 @@
+"""Half-done work: who holds it, how long it lasts, and that it comes back whole."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskrcnn.learning.checkpoints import fingerprint, load_state, open_checkpoints, save_state
+
+
+@dataclass
+class Settings:
+    rate: float
+
+
+def test_a_fingerprint_follows_settings_and_files(tmp_path: Path):
+    path = tmp_path / "records.npz"
+    path.write_bytes(b"one")
+    first = fingerprint([Settings(0.1)], [path])
+    assert fingerprint([Settings(0.1)], [path]) == first
+    assert fingerprint([Settings(0.2)], [path]) != first
+    path.write_bytes(b"two")
+    assert fingerprint([Settings(0.1)], [path]) != first
+
+
+def test_the_folder_goes_with_success_and_stays_otherwise(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt), open_checkpoints(tmp_path, "train", "ab") as folder:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+    assert (tmp_path / "checkpoints/train/ab/half").is_file()
+    with open_checkpoints(tmp_path, "train", "ab") as folder:
+        assert (folder / "half").is_file()
+    assert list((tmp_path / "checkpoints/train").iterdir()) == []
+
+
+def test_a_second_writer_is_refused_by_pid(tmp_path: Path):
+    second = "import sys, pathlib; from maskrcnn.learning.checkpoints import open_checkpoints as o\n"
+    second += "with o(pathlib.Path(sys.argv[1]), 'train', 'ab'): pass"
+    with open_checkpoints(tmp_path, "train", "ab"):
+        process = subprocess.run([sys.executable, "-c", second, str(tmp_path)], capture_output=True, text=True)
+    assert process.returncode != 0
+    assert f"must be free; the running process {os.getpid()} writes there" in process.stderr
+
+
+def test_the_repository_of_a_temporary_workspace_keeps_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "original"))
+    with open_checkpoints(tmp_path / "workspace", "train", "ab") as folder:
+        assert folder == tmp_path / "original/checkpoints/train/ab"
+
+
+def test_a_state_comes_back_bit_by_bit(tmp_path: Path):
+    state = {"0": np.array([1e-30, np.pi], np.float32), "1": np.array([7, 8], np.uint32)}
+    save_state(tmp_path / "last.npz", state, {"rows": [{"epoch": 1, "loss": 0.1}]})
+    loaded, progress = load_state(tmp_path / "last.npz")
+    assert progress == {"rows": [{"epoch": 1, "loss": 0.1}]}
+    assert loaded.keys() == state.keys()
+    for key, values in state.items():
+        assert loaded[key].dtype == values.dtype
+        np.testing.assert_array_equal(loaded[key], values)
+
+
+def test_no_state_is_none(tmp_path: Path):
+    assert load_state(tmp_path / "last.npz") is None

@@ -1,0 +1,77 @@
+"""Released files: their digests, their classes, and how to get them."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.network.weights import released
+from maskrcnn.network.weights.released import RELEASES, Release, map_classes, verify_digest
+
+CONTENT = b"weights"
+MD5, SHA256 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A released file of seven bytes."""
+    monkeypatch.setitem(released.RELEASES, "tiny", Release("https://example.org/tiny.h5", len(CONTENT), MD5))
+    (tmp_path / "tiny.h5").write_bytes(CONTENT)
+    return tmp_path / "tiny.h5"
+
+
+def test_the_published_digest_is_met(path: Path):
+    assert verify_digest(path) == SHA256
+
+
+def test_the_given_digest_is_met(path: Path):
+    assert verify_digest(path, SHA256.upper()) == SHA256
+
+
+def test_a_file_of_a_released_name_must_have_the_published_digest(path: Path):
+    path.write_bytes(b"other weights")
+    with pytest.raises(ValueError, match=rf"tiny\.h5` must have the published MD5 {MD5}; got .*give its SHA-256"):
+        verify_digest(path)
+    assert verify_digest(path, hashlib.sha256(b"other weights").hexdigest())
+
+
+def test_the_given_digest_is_not_met(path: Path):
+    with pytest.raises(ValueError, match=rf"tiny\.h5` must have the SHA-256 {'0' * 64}; got {SHA256}"):
+        verify_digest(path, "0" * 64)
+
+
+def test_a_file_of_another_name_is_not_known(path: Path):
+    mine = path.rename(path.with_name("mine.h5"))
+    mine.write_bytes(b"mine")
+    assert verify_digest(mine) == hashlib.sha256(b"mine").hexdigest()
+
+
+def test_a_missing_file_is_named_before_its_digest(path: Path):
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"tiny\.h5` must exist; `maskrcnn weights fetch tiny` downloads it"):
+        verify_digest(path)
+
+
+def test_both_releases_of_keras_have_one_name():
+    assert RELEASES["imagenet"].file == RELEASES["imagenet_2019"].file
+    assert RELEASES["imagenet"].md5 != RELEASES["imagenet_2019"].md5
+
+
+def test_seven_of_our_ten_classes_are_in_coco():
+    by_name = {CLASS_NAMES[ours]: theirs for ours, theirs in map_classes(CLASS_NAMES, "coco").items()}
+    assert by_name == {
+        "background": 0,
+        "person": 1,
+        "bicycle": 2,
+        "car": 3,
+        "motorcycle": 4,
+        "bus": 6,
+        "train": 7,
+        "truck": 8,
+    }
+
+
+def test_classes_of_an_unknown_set_are_refused():
+    with pytest.raises(ValueError, match="`class_map` must be one of coco; got 'voc'"):
+        map_classes(CLASS_NAMES, "voc")

@@ -1,0 +1,83 @@
+"""Truth against prediction: what the colours of a panel say."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from maskrcnn.data.cityscapes import CLASS_IDS
+from maskrcnn.pictures.panels import OPACITY
+from maskrcnn.pictures.verdicts import ALARM, HIT, IGNORED, LEGEND, MISSED, draw_verdicts
+from maskrcnn.results.predictions import Predictions, encode_predictions
+
+SHAPE = (16, 32)
+CAR, PERSON = CLASS_IDS["car"], CLASS_IDS["person"]
+IMAGE = np.zeros((*SHAPE, 3), np.uint8)
+
+
+@pytest.fixture
+def instance_map() -> np.ndarray:
+    """A car, a person, and a crowd of persons."""
+    instance_map = np.full(SHAPE, 7, np.uint16)
+    instance_map[0:6, 0:10] = 26000
+    instance_map[0:6, 12:16] = 24000
+    instance_map[10:16, 0:10] = 24
+    return instance_map
+
+
+def find(*objects: tuple[np.ndarray, int, float]) -> Predictions:
+    masks = np.array([mask for mask, _, _ in objects], bool).reshape(-1, *SHAPE)
+    class_ids, scores = (np.array([one[i] for one in objects], kind) for i, kind in ((1, int), (2, float)))
+    return encode_predictions(np.zeros((len(objects), 4)), class_ids, scores, masks)
+
+
+def part(rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros(SHAPE, bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def pixel(axes, row: int, column: int) -> np.ndarray:
+    return axes.images[0].get_array()[row, column]
+
+
+def test_every_verdict_has_its_colour(instance_map):
+    found = find(
+        (instance_map == 26000, CAR, 0.9),
+        (instance_map == 24000, CAR, 0.8),  # the person, taken for a car
+        (instance_map == 24, PERSON, 0.7),
+        (part(slice(10, 16), slice(20, 30)), CAR, 0.4),
+    )
+    axes = draw_verdicts(IMAGE, instance_map, {"base": found}, 0.5).axes[0]
+    np.testing.assert_allclose(pixel(axes, 1, 1), OPACITY * np.array(to_rgb(HIT)))
+    np.testing.assert_allclose(pixel(axes, 12, 1), OPACITY * np.array(to_rgb(IGNORED)))
+    np.testing.assert_array_equal(pixel(axes, 12, 25), 0)  # below the score
+    # The alarm lies on top of the person that was missed.
+    missed = OPACITY * np.array(to_rgb(MISSED))
+    np.testing.assert_allclose(pixel(axes, 1, 13), (1 - OPACITY) * missed + OPACITY * np.array(to_rgb(ALARM)))
+    assert [text.get_text() for text in axes.texts] == ["person 0.70", "car 0.90", "person", "car 0.80"]
+    assert axes.get_title() == "base   hits: 1, missed: 1, false alarms: 1"
+
+
+def test_the_truth_of_a_hit_is_outlined_in_white(instance_map):
+    found = find((part(slice(0, 6), slice(0, 7)), CAR, 0.9))
+    axes = draw_verdicts(IMAGE, instance_map, {"base": found}, 0.5).axes[0]
+    white = [patch for patch in axes.patches if patch.get_edgecolor()[:3] == (1, 1, 1)]
+    assert [patch.get_xy().max(axis=0).tolist() for patch in white] == [[9.5, 5.5]]
+    assert white[0].get_linestyle() == ":"
+
+
+def test_two_models_stand_side_by_side(instance_map):
+    found = find((instance_map == 26000, CAR, 0.9))
+    figure = draw_verdicts(IMAGE, instance_map, {"base": found, "flip": find()}, 0.5)
+    left, right = figure.axes
+    assert left.get_title() == "base   hits: 1, missed: 1, false alarms: 0"
+    assert right.get_title() == "flip   hits: 0, missed: 2, false alarms: 0"
+    assert pixel(left, 1, 1).tolist() != pixel(right, 1, 1).tolist()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(LEGEND)
+
+
+def test_verdicts_are_told_apart_by_their_brightness_alone():
+    # What every reader sees, with or without colours: relative luminance of IEC 61966-2-1.
+    linear = np.array([to_rgb(color) for color in (HIT, MISSED, ALARM)]) ** 2.2
+    luminance = np.sort(linear @ [0.2126, 0.7152, 0.0722])
+    assert (luminance[1:] / luminance[:-1] > 1.5).all()

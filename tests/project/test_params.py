@@ -1,0 +1,134 @@
+"""The strict reader of `params.yaml`."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maskrcnn.project.config import Split
+from maskrcnn.project.params import Params, read_params, read_whole, read_yaml
+
+
+@dataclass(frozen=True)
+class Kiln:
+    """A section with a field of every kind."""
+
+    name: str
+    heat: float
+    bricks: int
+    is_hot: bool
+    shape: tuple[int, int]
+    rates: tuple[float, ...]
+    crew: list[str]
+    loads: dict[str, int]
+    chimney: str | None
+
+
+VALUES: dict[str, Any] = {
+    "name": "north",
+    "heat": 900,
+    "bricks": 12,
+    "is_hot": True,
+    "shape": [3, 4],
+    "rates": [1, 0.5, 0.25],
+    "crew": ["ada", "bo"],
+    "loads": {"monday": 2},
+    "chimney": None,
+}
+
+
+def read_kiln(values: Any) -> Kiln:
+    return Params(Path("params.yaml"), {"kiln": values}).section(Kiln)
+
+
+def test_values_become_the_annotated_types() -> None:
+    kiln = read_kiln(VALUES)
+    assert kiln == Kiln("north", 900.0, 12, True, (3, 4), (1.0, 0.5, 0.25), ["ada", "bo"], {"monday": 2}, None)
+    assert type(kiln.heat) is float
+    assert {type(rate) for rate in kiln.rates} == {float}
+
+
+def test_optional_value_may_be_given() -> None:
+    assert read_kiln(VALUES | {"chimney": "brick"}).chimney == "brick"
+
+
+@given(st.builds(Split, st.text(), st.lists(st.text()), st.booleans()))
+def test_reading_undoes_asdict(split: Split) -> None:
+    params = Params(Path("params.yaml"), {"splits": {"test": asdict(split)}})
+    assert params.section(Split, "splits.test") == split
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("name", 3, r"`kiln\.name` must be str; got 3"),
+        ("heat", True, r"`kiln\.heat` must be float; got True"),
+        ("heat", "900", r"`kiln\.heat` must be float; got '900'"),
+        ("bricks", 12.0, r"`kiln\.bricks` must be int; got 12\.0"),
+        ("bricks", True, r"`kiln\.bricks` must be int; got True"),
+        ("bricks", None, r"`kiln\.bricks` must be int; got None"),
+        ("is_hot", 1, r"`kiln\.is_hot` must be bool; got 1"),
+        ("shape", [3], r"`kiln\.shape` must have 2 entries; got \[3\]"),
+        ("shape", [3, 4.5], r"`kiln\.shape` must be int; got 4\.5"),
+        ("rates", 0.5, r"`kiln\.rates` must be tuple.* got 0\.5"),
+        ("crew", "ada", r"`kiln\.crew` must be list.* got 'ada'"),
+        ("loads", {"monday": "two"}, r"`kiln\.loads\.monday` must be int; got 'two'"),
+        ("chimney", 1, r"`kiln\.chimney` must be str; got 1"),
+    ],
+)
+def test_mistyped_value_is_refused(key: str, value: Any, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        read_kiln(VALUES | {key: value})
+
+
+def test_all_faults_are_named_at_once() -> None:
+    values = VALUES | {"bricks": "many", "heta": 3}
+    del values["name"]
+    with pytest.raises(ValueError, match=r"`params\.yaml` must fit Kiln; ") as error:
+        read_kiln(values)
+    for fault in ("`kiln.bricks` must be int", "`kiln.heta` is unknown", "`kiln.name` is missing"):
+        assert fault in str(error.value)
+
+
+@pytest.mark.parametrize("values", [None, 3, ["name"]])
+def test_section_must_be_a_mapping(values: Any) -> None:
+    with pytest.raises(ValueError, match=r"`params\.yaml` must fit Kiln; `kiln` must be a section; got"):
+        read_kiln(values)
+
+
+def test_an_unknown_section_is_told_with_those_there_are() -> None:
+    params = Params(Path("params.yaml"), {"oven": {}, "splits": {"training": {}, "test": {}}})
+    with pytest.raises(ValueError, match=r"^`params\.yaml` must have the section `kiln`; got oven, splits\.$"):
+        params.section(Kiln)
+    with pytest.raises(ValueError, match=r"must have the section `splits\.tset`; got training, test\.$"):
+        params.section(Split, "splits.tset")
+    with pytest.raises(ValueError, match=r"must have the section `kilns\.north`; got none\.$"):
+        params.section(Kiln, "kilns.north")
+
+
+def test_a_whole_file_is_one_section(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_text("folder: val\ncities: [munster]\ninstance_maps: true\n")
+    assert read_whole(Split, tmp_path / "test.yaml") == Split("val", ["munster"], True)
+    (tmp_path / "test.yaml").write_text("folder: val\ncities: munster\ninstance_maps: true\n")
+    with pytest.raises(ValueError, match=r"test\.yaml` must fit Split; `test\.cities` must be list"):
+        read_whole(Split, tmp_path / "test.yaml")
+
+
+def test_params_are_yaml_1_2(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("rate: 1e-05\ncountry: no\n")
+    assert read_yaml(tmp_path / "params.yaml") == {"rate": 1e-5, "country": "no"}
+
+
+def test_missing_params_are_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist; run the stage in the root"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("- data", "list"), ("3", "int")])
+def test_params_must_be_sections(tmp_path: Path, text: str, kind: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ValueError, match=rf"params\.yaml` must be a mapping of sections; got {kind}"):
+        read_params(tmp_path / "params.yaml")

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from maskrcnn.results.proposals import read_proposals, write_proposals
+
+BOXES = np.array([[0, 1, 20, 30], [4, 5, 6, 7]], np.int32)
+
+
+def test_written_regions_are_read_back(tmp_path):
+    path = tmp_path / "proposals" / "base.json"
+    write_proposals(path, {"munster_1": BOXES, "munster_2": BOXES[:0]})
+    read = read_proposals(path)
+    assert list(read) == ["munster_1", "munster_2"]
+    np.testing.assert_array_equal(read["munster_1"], BOXES)
+    assert read["munster_2"].shape == (0, 4)
+
+
+def test_no_images(tmp_path):
+    write_proposals(tmp_path / "base.json", {})
+    assert read_proposals(tmp_path / "base.json") == {}
+
+
+def test_a_missing_file_names_its_stage(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"base\.json` must exist; run `dvc repro`, whose stage `predict`"):
+        read_proposals(tmp_path / "base.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("{", "must be JSON"),
+        ("[]", "must map images to boxes; got list"),
+        ('{"a": 1}', "must hold four finite numbers a box; got 1 for a"),
+        ('{"a": [[1, 2, 3]]}', r"must hold four finite numbers a box; got \[\[1, 2, 3\]\] for a"),
+        ('{"a": [[1, 2, 3, NaN]]}', "must hold four finite numbers a box"),
+        ('{"a": [[1, 2, 3, "4"]]}', "must hold four finite numbers a box"),
+    ],
+)
+def test_damage_is_named(tmp_path, content, rule):
+    (tmp_path / "base.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"base\.json` {rule}"):
+        read_proposals(tmp_path / "base.json")

@@ -1,0 +1,44 @@
+from maskrcnn.scoring.comparison import find_score, format_table, format_tables, mark_best
+
+CLASSES = ["background", "car", "train"]
+
+
+def test_best_as_printed_is_bold():
+    assert mark_best([0.5, 0.25, None]) == ["**0.500**", "0.250", "-"]
+    assert mark_best([0.5004, 0.5001, 0.1]) == ["**0.500**", "**0.500**", "0.100"]
+
+
+def test_where_nothing_differs_nothing_is_bold():
+    assert mark_best([0.0, 0.0]) == ["0.000", "0.000"]
+    assert mark_best([0.5]) == ["0.500"]
+    assert mark_best([0.5, None]) == ["0.500", "-"]
+
+
+def test_no_truth_is_no_score():
+    row = {"AP50": 0.0, "cAP_car": 0.0, "images_car": 2, "cAP_train": 0.0, "images_train": 0}
+    assert find_score(row, "cAP_car") == 0
+    assert find_score(row, "cAP_train") is None
+    assert find_score(row, "AP50") == 0  # a score of 0 is a score
+    assert find_score({"cAP_train": 0}, "cAP_train") == 0  # published without counts
+    assert find_score(row, "rAP") is None
+
+
+def test_table_of_two_variants():
+    scores = {"base": {"AP50": 0.5, "rAP": 0.25}, "flip": {"AP50": 0.75, "rAP": 0.25}}
+    assert format_table(scores, {"AP50": "AP50", "rAP": "rAP", "COCO AP": "coco_AP"}) == (
+        "|  | base | flip |\n| --- | ---: | ---: |\n| AP50 | 0.500 | **0.750** |\n| rAP | 0.250 | 0.250 |\n"
+    )
+
+
+def test_three_tables_each_from_all_sources():
+    row = {"AP50": 0.5, "AP95": 0.125, "rAP": 0.25, "cAP_car": 0.75}
+    text = format_tables({"Ours": {"base": row, "sixth": row}, "Theirs": {"base": row}}, CLASSES)
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "## AP at IoU 0.50, and averages",
+        "## cAP at IoU 0.50",
+        "## AP by IoU",
+    ]
+    assert text.count("Ours:") == text.count("Theirs:") == 3
+    assert text.count("| 0.95 | 0.125 | 0.125 |\n") == 1 and text.count("| 0.95 | 0.125 |\n") == 1
+    assert text.count("| rAP | 0.250 |\n") == 2  # under the averages, and under the IoUs
+    assert "| car | 0.750 | 0.750 |" in text and "train" not in text

@@ -1,0 +1,71 @@
+import numpy as np
+
+from maskrcnn.scoring.average_precision import PerImageScores
+from maskrcnn.scoring.curves import Curve
+from maskrcnn.scoring.errors import Error
+from maskrcnn.scoring.tables import (
+    class_row,
+    confusion_table,
+    curve_table,
+    error_counts,
+    error_table,
+    iou_row,
+    known,
+    per_image_row,
+)
+
+NAMES = ("background", "car", "person")
+SCORES = PerImageScores(
+    ap=np.arange(10) / 10,
+    class_ap=np.full((10, 3), [0, 0.5, 0.25]),
+    class_images=np.array([0, 4, 2]),
+    images=7,
+    images_without_truth=1,
+)
+
+
+def error(kind, score=0.0):
+    return Error(kind, 1, score, 0.33333333, 2, 40, (1.0, 2.04, 3.0, 4.0))
+
+
+def test_rows_are_flat_numbers():
+    assert per_image_row(SCORES, NAMES) == {
+        "cAP_car": 0.5,
+        "cAP_person": 0.25,
+        "images": 7,
+        "images_without_truth": 1,
+        "images_car": 4,
+        "images_person": 2,
+    }
+    assert list(iou_row(SCORES).items())[::9] == [("AP50", 0.0), ("AP95", 0.9)]
+
+
+def test_no_truth_is_zero():
+    assert class_row("AP", [0.5, float("nan")], NAMES[1:]) == {"AP_car": 0.5, "AP_person": 0.0}
+    assert known(float("nan")) == 0 and known(0.75) == 0.75
+
+
+def test_errors_are_counted_by_kind():
+    errors = [error("background", 0.95), error("background", 0.6), error("missed", 0.0), error("class", 0.95)]
+    assert error_counts(errors) == {
+        "class": 1, "localisation": 0, "duplicate": 0, "background": 2, "missed": 1, "background_sure": 1
+    }  # fmt: skip
+
+
+def test_tables_begin_with_their_heading():
+    assert confusion_table(np.zeros((3, 3), int), NAMES) == [("actual", "predicted")]
+    assert error_table([], NAMES)[0][:3] == ("image", "kind", "class") and len(error_table([], NAMES)) == 1
+    assert curve_table({}) == [("class", "recall", "precision", "score")]
+
+
+def test_confusion_has_a_row_for_each_count():
+    counts = np.array([[0, 0, 1], [0, 2, 0], [0, 0, 0]])
+    assert confusion_table(counts, NAMES)[1:] == [("background", "person"), ("car", "car"), ("car", "car")]
+
+
+def test_mistakes_and_curves_in_full():
+    assert error_table([("ulm", error("class", 0.5))], NAMES)[1] == (
+        "ulm", "class", "car", "person", 0.5, 0.3333, 40, 1.0, 2.0, 3.0, 4.0
+    )  # fmt: skip
+    rows = curve_table({"car": Curve(np.linspace(1, 0, 101), np.full(101, 0.5))})
+    assert rows[1] == ("car", 0.0, 1.0, 0.5) and rows[-1] == ("car", 1.0, 0.0, 0.5) and len(rows) == 102
