@@ -27,20 +27,20 @@ def main(groups: list[str]) -> dict[str, dict[str, float]]:
 
 def train(layers: str) -> dict[str, float]:
     """Returns what training some layers of a new network takes."""
+    from maskrcnn.learning.loss_model import LossModel, set_learning_layers
     from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
-    from maskrcnn.learning.trainee import Trainee, set_learning_layers
     from maskrcnn.network.model import build_mask_rcnn
     from maskrcnn.project.config import Hyperparameters
 
     network = build_mask_rcnn(backbone="resnet101", image_shape=SHAPE, class_count=11)
     set_learning_layers(network, layers)
-    trainee, optimizer = Trainee(network, weight_decay=1e-4), make_optimizer("sgd")
+    loss_model, optimizer = LossModel(network, weight_decay=1e-4), make_optimizer("sgd")
     set_hyperparameters(optimizer, Hyperparameters("sgd", learning_rate=1e-6, momentum=0.9, weight_decay=1e-4))
-    trainee.compile(optimizer)
+    loss_model.compile(optimizer)
     batch = make_batch(np.random.default_rng(1))
     for _ in range(STEPS):
         start = time.process_time()
-        trainee.train_on_batch(batch)
+        loss_model.train_on_batch(batch)
         cost = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"peak_gb": round(peak, 2), "step_cpu_s": round(cost, 1)}

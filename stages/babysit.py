@@ -16,8 +16,8 @@ from maskrcnn.project.config import Babysit, Data, Model, Preprocess, Sampling
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
 from maskrcnn.tuning.babysitting import judge
-from maskrcnn.tuning.bench import set_up_bench
 from maskrcnn.tuning.findings import write_finding
+from maskrcnn.tuning.trial_runner import set_up_runner
 
 
 def main(root: Path = Path()) -> None:
@@ -35,7 +35,7 @@ def main(root: Path = Path()) -> None:
     sampling = params.section(Sampling)
     babysit = params.section(Babysit)
     hyperparameters, schedule = babysit.hyperparameters, babysit.schedule
-    bench = set_up_bench(
+    bench = set_up_runner(
         root,
         data,
         preprocess,
@@ -48,8 +48,8 @@ def main(root: Path = Path()) -> None:
         optimizer=hyperparameters.optimizer,
         validation="reduced_training",
     )
-    bench.learner.reset(hyperparameters)
-    before = bench.learner.evaluate(bench.validation)
+    bench.trainer.reset(hyperparameters)
+    before = bench.trainer.evaluate(bench.validation)
     files = [root / "data/processed/reduced_training.npz", root / babysit.start]
     name = fingerprint([preprocess, model, sampling, babysit, keras.backend.backend()], files)
     with open_checkpoints(root, "babysit", name) as folder:

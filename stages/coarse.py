@@ -16,10 +16,10 @@ from maskrcnn.project.command import run
 from maskrcnn.project.config import Candidate, Coarse, Data, Hyperparameters, Model, Preprocess, Sampling
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
-from maskrcnn.tuning.bench import Bench, set_up_bench
 from maskrcnn.tuning.comparison import Sweep, summarize
 from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.runs import Run
+from maskrcnn.tuning.trial_runner import TrialRunner, set_up_runner
 
 
 def main(candidate: str, root: Path = Path()) -> None:
@@ -36,7 +36,7 @@ def main(candidate: str, root: Path = Path()) -> None:
     sampling = params.section(Sampling)
     coarse = params.section(Coarse)
     settings = params.section(Candidate, f"candidates.{candidate}")
-    bench = set_up_bench(
+    bench = set_up_runner(
         root,
         data,
         preprocess,
@@ -59,7 +59,7 @@ def main(candidate: str, root: Path = Path()) -> None:
         write_finding(root / f"tuning/coarse/{candidate}.yaml", sweep)
 
 
-def train_rates(bench: Bench, coarse: Coarse, optimizer: str, folder: Path) -> dict[float, Run]:
+def train_rates(bench: TrialRunner, coarse: Coarse, optimizer: str, folder: Path) -> dict[float, Run]:
     """Returns the run of every learning rate; one that diverges ends there, and the next begins."""
     runs = {}
     for rate in coarse.learning_rates:

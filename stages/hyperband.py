@@ -20,10 +20,10 @@ from maskrcnn.project.command import run
 from maskrcnn.project.config import Data, Hyperband, Model, Preprocess, Sampling, SearchSpace
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
-from maskrcnn.tuning.bench import set_up_bench
 from maskrcnn.tuning.comparison import CoarseBest
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.hyperband import HyperbandSearch, is_worker
+from maskrcnn.tuning.trial_runner import set_up_runner
 from maskrcnn.tuning.trials import Search, find_best
 
 
@@ -43,7 +43,7 @@ def main(optimizer: str, root: Path = Path()) -> None:
     space = params.section(SearchSpace, f"search.{optimizer}")
     space = fill_space(space, optimizer, root)
     set_up = partial(
-        set_up_bench,
+        set_up_runner,
         root,
         data,
         preprocess,

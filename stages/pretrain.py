@@ -22,7 +22,7 @@ from maskrcnn.data.records import Records, read_records, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.learning.fit import fit
-from maskrcnn.learning.learner import Learner, fix_randomness
+from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import write_weights
 from maskrcnn.project.command import run
@@ -59,7 +59,7 @@ def main(root: Path = Path()) -> None:
         records, validation_records = draw_world(drawn, data.image_shape, preprocess, settings)
         batches = partial(Batches, root=drawn, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap)
         training = batches(records, steps=schedule.steps, seed=schedule.seed)
-        learner = Learner(
+        trainer = Trainer(
             network,
             training,
             layers="all",
@@ -69,7 +69,7 @@ def main(root: Path = Path()) -> None:
             live_batch_norm=schedule.live_batch_norm,
         )
         best = fit(
-            learner,
+            trainer,
             training,
             batches(validation_records, steps=schedule.validation_steps),
             hyperparameters=settings.hyperparameters,

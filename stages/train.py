@@ -18,7 +18,7 @@ from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_records
 from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
 from maskrcnn.learning.fit import fit
-from maskrcnn.learning.learner import Learner, fix_randomness
+from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights, write_weights
 from maskrcnn.project.command import run
@@ -53,7 +53,7 @@ def main(variant: str, root: Path = Path()) -> None:
     validation = batches(read_records(paths[1]), steps=schedule.validation_steps)
     network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
     read_weights(network, root / settings.start)
-    learner = Learner(
+    trainer = Trainer(
         network,
         training,
         layers=settings.layers,
@@ -68,7 +68,7 @@ def main(variant: str, root: Path = Path()) -> None:
     name = fingerprint(followed, [*paths, root / settings.start])
     with open_checkpoints(root, f"train/{variant}", name) as checkpoints:
         best = fit(
-            learner,
+            trainer,
             training,
             validation,
             hyperparameters=hyperparameters,

@@ -14,7 +14,10 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # The network rooms stay out: symbolic Keras tensors have unknown sides, which jaxtyping would refuse.
-install_import_hook(["maskrcnn.data", "maskrcnn.street", "maskrcnn.results", "maskrcnn.scoring", "maskrcnn.project.config"], "beartype.beartype")
+install_import_hook(
+    ["maskrcnn.data", "maskrcnn.street", "maskrcnn.results", "maskrcnn.scoring", "maskrcnn.project.config"],
+    "beartype.beartype",
+)
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

@@ -36,7 +36,7 @@ def work(folder: Path) -> None:
 
     import maskrcnn
     from maskrcnn.project.config import Hyperparameters
-    from tests.learning.scenes import make_learner, read_split, write_split
+    from tests.learning.scenes import make_trainer, read_split, write_split
     from tests.tiny import draw_scene, network
 
     for stage in sorted(Path("stages").glob("*.py")):
@@ -49,9 +49,9 @@ def work(folder: Path) -> None:
     assert maskrcnn.inspect(network(), draw_scene(1)[0])["proposals"].any()
 
     training, validation = read_split(write_split(folder))
-    learner = make_learner(training, "adam")
-    learner.reset(Hyperparameters("adam", learning_rate=1e-4, momentum=0.9, weight_decay=1e-4))
-    losses = learner.learn(training, validation, epochs=1)
+    trainer = make_trainer(training, "adam")
+    trainer.reset(Hyperparameters("adam", learning_rate=1e-4, momentum=0.9, weight_decay=1e-4))
+    losses = trainer.learn(training, validation, epochs=1)
     assert math.isfinite(losses["val_loss"].iloc[-1])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from maskrcnn.data.batches import pad_truth
 from maskrcnn.data.mini_masks import crop_masks, extract_boxes
 from maskrcnn.data.records import Record
-from maskrcnn.learning.trainee import set_learning_layers
+from maskrcnn.learning.loss_model import set_learning_layers
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 
 SHAPE = (64, 64)
@@ -99,6 +99,6 @@ def make_record(instance_map: np.ndarray, name: str) -> Record:
 
 
 def make_batch(seeds: list[int], instance_cap: int) -> dict[str, np.ndarray]:
-    """Returns scenes as the trainee takes them."""
+    """Returns scenes as the loss_model takes them."""
     samples = [{"images": image, **pad_truth(record, instance_cap)} for image, record in map(draw_scene, seeds)]
     return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}

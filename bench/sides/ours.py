@@ -8,8 +8,8 @@ import numpy as np
 from clock import serve
 
 from maskrcnn.inference import detect
+from maskrcnn.learning.loss_model import LossModel, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
-from maskrcnn.learning.trainee import Trainee, set_learning_layers
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.config import Hyperparameters
@@ -26,16 +26,16 @@ def main(work: str, folder: Path) -> None:
 def training(network: MaskRCNN, scene: np.lib.npyio.NpzFile) -> dict[str, Callable[[], object]]:
     """Returns the step of all layers, whose result is the five losses."""
     set_learning_layers(network, "all")
-    trainee = Trainee(network, weight_decay=1e-4)
+    loss_model = LossModel(network, weight_decay=1e-4)
     optimizer = make_optimizer("sgd")
     set_hyperparameters(optimizer, Hyperparameters("sgd", learning_rate=1e-3, momentum=0.9, weight_decay=1e-4))
-    trainee.compile(optimizer)
+    loss_model.compile(optimizer)
     truth = {key: scene[key] for key in ("boxes", "class_ids", "mini_masks")}
     batch = {"images": scene["image"], **truth, "is_crowd": np.zeros(len(truth["class_ids"]), bool)}
     batch = {key: values[None] for key, values in batch.items()}
 
     def step() -> list[float]:
-        return [float(loss) for loss in trainee.train_on_batch(batch)]
+        return [float(loss) for loss in loss_model.train_on_batch(batch)]
 
     return {"training": step}
 

@@ -12,7 +12,7 @@ from maskrcnn.data.records import Record, Records, read_image
 
 
 class Batches(keras.utils.PyDataset):
-    """A split as batches of the trainee's inputs.
+    """A split as batches of `LossModel`'s inputs.
 
     With a seed the split is an endless stream of shuffled passes, cut into epochs; every sample, its augmentation
     included, follows from the seed and its place in the stream alone. Without one it is the first images in their

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt16
 
+from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.data.polygons import Points, paint_polygons
 from maskrcnn.project.notation import InstanceMap
 
@@ -33,6 +34,12 @@ LABEL_IDS = {
     "person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "caravan": 29, "trailer": 30, "train": 31,
     "motorcycle": 32, "bicycle": 33, "license plate": -1,
 }  # fmt: skip
+
+CITYSCAPES = Catalogue(
+    class_names=CLASS_NAMES,
+    class_ids_by_label={LABEL_IDS[name]: class_id for name, class_id in CLASS_IDS.items() if class_id},
+    void_label_ids=frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30}),
+)
 
 MAX_INSTANCES = 1000  # of one label in one image: an instance id is label_id * 1000 + number
 MAX_OBJECTS = np.iinfo(np.uint16).max  # of one image: `paint_objects` numbers them in 16 bits

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8, UInt16
 
-from maskrcnn.data.cityscapes import Frame, check_image, number_instances, paint_objects, read_annotation
+from maskrcnn.data.catalogue import Catalogue
+from maskrcnn.data.cityscapes import CITYSCAPES, Frame, check_image, number_instances, paint_objects, read_annotation
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
@@ -180,6 +181,7 @@ class Records:
         self.names: list[str] = arrays["names"].tolist()
         self.image_shape: Shape = tuple(arrays["image_shape"].tolist())
         self.mini_mask_shape: Shape = tuple(arrays["mini_mask_shape"].tolist())
+        self.catalogue: Catalogue = CITYSCAPES
         self._arrays = arrays
 
     def __len__(self) -> int:

@@ -76,7 +76,7 @@ def save_state(path: Path, state: Mapping[str, ndarray], progress: Mapping[str, 
 
     Args:
         path: The `.npz` file; missing folders are made.
-        state: As `Learner.read_state` returns it.
+        state: As `Trainer.read_state` returns it.
         progress: Anything that `json` writes.
     """
     with whole_file(path) as unfinished, open(unfinished, "wb") as file:

@@ -10,14 +10,14 @@ from dvclive import Live
 from maskrcnn.data.batches import Batches
 from maskrcnn.learning.checkpoints import load_state, save_state
 from maskrcnn.learning.epochs import Row, rate_epoch
-from maskrcnn.learning.learner import Learner
+from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.weights import read_weights, write_weights
 from maskrcnn.project.config import Hyperparameters, Schedule
 from maskrcnn.project.files import write_text
 
 
 def fit(
-    learner: Learner,
+    trainer: Trainer,
     training: Batches,
     validation: Batches,
     *,
@@ -30,7 +30,7 @@ def fit(
     """Trains until the validation loss stops falling and leaves the best epoch's weights in the network.
 
     Args:
-        learner: What learns; it starts from the weights that it was made with.
+        trainer: What learns; it starts from the weights that it was made with.
         training: The stream to learn from.
         validation: The images to judge by.
         hyperparameters: How fast.
@@ -43,19 +43,19 @@ def fit(
     Raises:
         Divergence: if a loss becomes NaN or infinite.
     """
-    learner.reset(hyperparameters)
-    progress = Progress(learner, history, checkpoints, patience=schedule.patience)
+    trainer.reset(hyperparameters)
+    progress = Progress(trainer, history, checkpoints, patience=schedule.patience)
     progress.resume()
     if len(progress.rows) < schedule.epochs and not progress.is_stuck():
         with Live(str(live), dvcyaml=None, save_dvc_exp=False, report=None, resume=bool(progress.rows)) as log:
-            learner.learn(
+            trainer.learn(
                 training,
                 validation,
                 epochs=schedule.epochs,
                 first_epoch=len(progress.rows),
                 callbacks=[_Rate(hyperparameters.learning_rate, schedule), progress, _Following(log)],
             )
-    read_weights(learner.network, progress.best_weights)
+    read_weights(trainer.network, progress.best_weights)
     return progress.best()
 
 
@@ -63,33 +63,33 @@ class Progress(keras.callbacks.Callback):
     """Keeps the losses, the best weights and the whole state of a training, epoch by epoch.
 
     Args:
-        learner: What learns.
+        trainer: What learns.
         history: CSV file of the losses, whole at any time.
         folder: Where weights and state are kept.
         patience: Epochs without a better validation loss before training ends; None for no end.
     """
 
-    def __init__(self, learner: Learner, history: Path, folder: Path, patience: int | None):
+    def __init__(self, trainer: Trainer, history: Path, folder: Path, patience: int | None):
         super().__init__()
-        self.learner, self.history, self.patience = learner, history, patience
+        self.trainer, self.history, self.patience = trainer, history, patience
         self.best_weights, self.state = folder / "best.h5", folder / "last.npz"
         self.rows: list[Row] = []
 
     def resume(self) -> None:
-        """Puts the learner where the last whole epoch left it, if there is one."""
+        """Puts the trainer where the last whole epoch left it, if there is one."""
         if saved := load_state(self.state):
             state, progress = saved
-            self.learner.write_state(state)
+            self.trainer.write_state(state)
             self.rows = progress["rows"]
 
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}}
         if not all(map(math.isfinite, row.values())):
-            return  # the learner raises
+            return  # the trainer raises
         self.rows.append(row)
         if self.best_row() is row:
-            write_weights(self.learner.network, self.best_weights)
-        save_state(self.state, self.learner.read_state(), {"rows": self.rows})
+            write_weights(self.trainer.network, self.best_weights)
+        save_state(self.state, self.trainer.read_state(), {"rows": self.rows})
         write_text(self.history, pd.DataFrame(self.rows).to_csv(index=False))
         if self.is_stuck():
             self.model.stop_training = True

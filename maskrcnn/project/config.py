@@ -58,7 +58,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What the losses are taken over; the keys are arguments of `maskrcnn.learning.Trainee`."""
+    """What the losses are taken over; the keys are arguments of `maskrcnn.learning.LossModel`."""
 
     num_proposals: int
     num_anchors: int

@@ -16,9 +16,9 @@ from keras_tuner.errors import FailedTrialError
 
 from maskrcnn.project.config import Hyperband, Hyperparameters, SearchSpace
 from maskrcnn.project.files import write_text
-from maskrcnn.tuning.bench import Bench
 from maskrcnn.tuning.findings import shorten
 from maskrcnn.tuning.runs import read_run
+from maskrcnn.tuning.trial_runner import TrialRunner
 from maskrcnn.tuning.trials import Trial, hyperparameters_of
 
 OBJECTIVE = "val_loss"
@@ -41,7 +41,7 @@ class HyperbandSearch(keras_tuner.Hyperband):
     """
 
     def __init__(
-        self, set_up: Callable[[], Bench], optimizer: str, space: SearchSpace, settings: Hyperband, folder: Path
+        self, set_up: Callable[[], TrialRunner], optimizer: str, space: SearchSpace, settings: Hyperband, folder: Path
     ):
         self.set_up, self.optimizer_name, self.folder = set_up, optimizer, folder
         super().__init__(

@@ -8,7 +8,7 @@ import numpy as np
 
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.records import read_records, write_records
-from maskrcnn.learning.learner import Learner, fix_randomness
+from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.project.config import Sampling
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, network, reset
 
@@ -45,8 +45,8 @@ def read_split(folder: Path) -> tuple[Recorder, Recorder]:
     return training, Recorder(records, folder, steps=2, **arguments)
 
 
-def make_learner(training: Batches, optimizer: str, **arguments: Any) -> Learner:
-    """Returns a learner of the tiny network as it was made."""
+def make_trainer(training: Batches, optimizer: str, **arguments: Any) -> Trainer:
+    """Returns a trainer of the tiny network as it was made."""
     reset()
     fix_randomness(SEED)
-    return Learner(network(), training, layers="all", optimizer=optimizer, sampling=SAMPLING, seed=SEED, **arguments)
+    return Trainer(network(), training, layers="all", optimizer=optimizer, sampling=SAMPLING, seed=SEED, **arguments)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from maskrcnn.learning.fit import Progress, fit
-from maskrcnn.learning.learner import Divergence, Learner
-from maskrcnn.learning.trainee import LOSS_NAMES
+from maskrcnn.learning.loss_model import LOSS_NAMES
+from maskrcnn.learning.trainer import Divergence, Trainer
 from maskrcnn.project.config import Hyperparameters, Schedule
-from tests.learning.scenes import SEED, STEPS, Recorder, make_learner, read_split, write_split
+from tests.learning.scenes import SEED, STEPS, Recorder, make_trainer, read_split, write_split
 from tests.tiny import network, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -24,16 +24,16 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recorder, Recorder]
 
 
 @pytest.fixture(scope="module")
-def learner(split: tuple[Recorder, Recorder]) -> Learner:
-    return make_learner(split[0], "adam")
+def trainer(split: tuple[Recorder, Recorder]) -> Trainer:
+    return make_trainer(split[0], "adam")
 
 
-def train(learner: Learner, split: tuple, folder: Path, hyperparameters: Hyperparameters = TOO_FAST, **changes) -> dict:
+def train(trainer: Trainer, split: tuple, folder: Path, hyperparameters: Hyperparameters = TOO_FAST, **changes) -> dict:
     """Returns the best epoch; everything else lies in the folder."""
     arguments = {"epochs": 9, "patience": 1, "cosine": True} | changes
     schedule = Schedule(seed=SEED, batch_size=1, steps=STEPS, validation_steps=2, **arguments)
     paths = {"history": folder / "history.csv", "checkpoints": folder / "checkpoints", "live": folder / "live"}
-    return fit(learner, *split, hyperparameters=hyperparameters, schedule=schedule, **paths)
+    return fit(trainer, *split, hyperparameters=hyperparameters, schedule=schedule, **paths)
 
 
 def history(folder: Path) -> list[dict[str, str]]:
@@ -41,10 +41,10 @@ def history(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def long(learner: Learner, split: tuple, tmp_path_factory: pytest.TempPathFactory) -> tuple:
+def long(trainer: Trainer, split: tuple, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """A training that ends by its patience: the best epoch, its folder and the weights that are left."""
     folder = tmp_path_factory.mktemp("long")
-    return train(learner, split, folder), folder, read(network().variables)
+    return train(trainer, split, folder), folder, read(network().variables)
 
 
 def test_training_ends_an_epoch_after_the_best(long: tuple):
@@ -70,13 +70,13 @@ def test_those_who_watch_see_the_last_epoch(long: tuple):
     np.testing.assert_allclose(seen["val_loss"], float(history(folder)[-1]["val_loss"]))
 
 
-def test_the_best_epoch_comes_back(long: tuple, learner: Learner, split: tuple, tmp_path: Path):
+def test_the_best_epoch_comes_back(long: tuple, trainer: Trainer, split: tuple, tmp_path: Path):
     best, folder, weights = long
-    learner.reset(TOO_FAST)
+    trainer.reset(TOO_FAST)
     rates = map(float, (row["learning_rate"] for row in history(folder)[: best["best_epoch"]]))
     for epoch, rate in enumerate(rates):
-        learner.trainee.optimizer.learning_rate = rate
-        learner.learn(*split, epochs=epoch + 1, first_epoch=epoch)
+        trainer.loss_model.optimizer.learning_rate = rate
+        trainer.learn(*split, epochs=epoch + 1, first_epoch=epoch)
     for by_hand, kept in zip(read(network().variables), weights, strict=True):
         np.testing.assert_array_equal(by_hand, kept)
 
@@ -87,7 +87,7 @@ class _Stopped(Exception):
 
 @pytest.mark.parametrize("stopped_after", [1, 2])
 def test_a_stopped_training_goes_on_exactly(
-    stopped_after: int, learner: Learner, split: tuple, tmp_path: Path, long: tuple, monkeypatch: pytest.MonkeyPatch
+    stopped_after: int, trainer: Trainer, split: tuple, tmp_path: Path, long: tuple, monkeypatch: pytest.MonkeyPatch
 ):
     best, folder, weights = long
     save = Progress.on_epoch_end
@@ -99,29 +99,29 @@ def test_a_stopped_training_goes_on_exactly(
 
     monkeypatch.setattr(Progress, "on_epoch_end", save_and_stop)
     with pytest.raises(_Stopped):
-        train(learner, split, tmp_path)
+        train(trainer, split, tmp_path)
     monkeypatch.undo()
     assert len(history(tmp_path)) == stopped_after
-    assert train(learner, split, tmp_path) == best
+    assert train(trainer, split, tmp_path) == best
     assert history(tmp_path) == history(folder)
     for again, once in zip(read(network().variables), weights, strict=True):
         np.testing.assert_array_equal(again, once)
 
 
-def test_a_finished_training_is_not_trained_again(long: tuple, learner: Learner, split: tuple):
+def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer, split: tuple):
     best, folder, _ = long
     split[0].asked.clear()
-    assert train(learner, split, folder) == best
+    assert train(trainer, split, folder) == best
     assert split[0].asked == []
 
 
-def test_a_divergence_is_told(learner: Learner, split: tuple, tmp_path: Path):
+def test_a_divergence_is_told(trainer: Trainer, split: tuple, tmp_path: Path):
     with pytest.raises(Divergence, match="`learning_rate` must keep the loss finite"):
-        train(learner, split, tmp_path, Hyperparameters("adam", 1e30, 0.9, 0.0))
+        train(trainer, split, tmp_path, Hyperparameters("adam", 1e30, 0.9, 0.0))
 
 
-def test_the_best_of_equal_epochs_is_the_first(learner: Learner, tmp_path: Path):
-    progress = Progress(learner, tmp_path / "history.csv", tmp_path, patience=2)
+def test_the_best_of_equal_epochs_is_the_first(trainer: Trainer, tmp_path: Path):
+    progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=2)
     progress.rows = [
         {"epoch": i + 1, "val_loss": loss, "val_mask_loss": 0.5} for i, loss in enumerate([3.0, 2.0, 2.0, 4.0])
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from maskrcnn.learning.learner import Divergence
+from maskrcnn.learning.trainer import Divergence
 from maskrcnn.project.command import run, told_errors
 
 

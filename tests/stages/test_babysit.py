@@ -10,13 +10,13 @@ from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.babysitting import Verdict
 from maskrcnn.tuning.findings import read_finding
 from stages import babysit
-from tests.tuning.fakes import FakeLearner, make_bench
+from tests.tuning.fakes import FakeTrainer, make_bench
 
 ROOT = Path(__file__).parents[2]
 
 
-class Watched(FakeLearner):
-    """A fake learner whose loss before the first step is 2."""
+class Watched(FakeTrainer):
+    """A fake trainer whose loss before the first step is 2."""
 
     def evaluate(self, _: object) -> dict[str, float]:
         assert not self.learned, "before the first step"
@@ -35,8 +35,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     bench = make_bench()
-    bench.learner = Watched()
-    monkeypatch.setattr(babysit, "set_up_bench", lambda *_, **__: bench)
+    bench.trainer = Watched()
+    monkeypatch.setattr(babysit, "set_up_runner", lambda *_, **__: bench)
     return tmp_path
 
 

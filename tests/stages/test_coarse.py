@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_every_rate_has_a_line_and_divergence_is_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
-    monkeypatch.setattr(coarse, "set_up_bench", lambda *_, **arguments: asked.update(arguments) or make_bench())
+    monkeypatch.setattr(coarse, "set_up_runner", lambda *_, **arguments: asked.update(arguments) or make_bench())
     coarse.main(NAME, root)
     assert asked == {"start": "models/pretrained.h5", "backbone": "resnet14", "layers": "all", "optimizer": "sgd"}
     # the fake's loss: |log10(rate / 1e-4)| + 1 / epoch; above 3e-3 it diverges in the third step of epoch 2
@@ -52,15 +52,15 @@ def test_every_rate_has_a_line_and_divergence_is_one(root: Path, monkeypatch: py
 
 
 def test_a_stopped_stage_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coarse, "set_up_bench", lambda *_, **__: make_bench(stop_after=4))
+    monkeypatch.setattr(coarse, "set_up_runner", lambda *_, **__: make_bench(stop_after=4))
     with pytest.raises(KeyboardInterrupt):
         coarse.main(NAME, root)
     assert not (root / "tuning").exists()
     bench = make_bench()
-    monkeypatch.setattr(coarse, "set_up_bench", lambda *_, **__: bench)
+    monkeypatch.setattr(coarse, "set_up_runner", lambda *_, **__: bench)
     coarse.main(NAME, root)
     # two epochs of the rate that diverges and two of the next were done
-    assert [(run.learning_rate, epoch) for run, epoch in bench.learner.learned] == [
+    assert [(run.learning_rate, epoch) for run, epoch in bench.trainer.learned] == [
         (0.001, 3), (0.0001, 1), (0.0001, 2), (0.0001, 3)
     ]  # fmt: skip
     assert not [path for path in (root / "checkpoints").rglob("*") if path.is_file()]

@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def give_bench(monkeypatch: pytest.MonkeyPatch, **arguments: int) -> None:
-    monkeypatch.setattr(hyperband, "set_up_bench", lambda *_, **__: make_bench(**arguments))
+    monkeypatch.setattr(hyperband, "set_up_runner", lambda *_, **__: make_bench(**arguments))
 
 
 def test_table_and_history_are_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

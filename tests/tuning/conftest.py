@@ -2,11 +2,11 @@
 
 import pytest
 
-from maskrcnn.tuning.bench import Bench
-from tests.learning.scenes import make_learner, read_split, write_split
+from maskrcnn.tuning.trial_runner import TrialRunner
+from tests.learning.scenes import make_trainer, read_split, write_split
 
 
 @pytest.fixture(scope="session")
-def true_bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def true_bench(tmp_path_factory: pytest.TempPathFactory) -> TrialRunner:
     training, validation = read_split(write_split(tmp_path_factory.mktemp("scenes")))
-    return Bench(make_learner(training, "sgd"), training, validation)
+    return TrialRunner(make_trainer(training, "sgd"), training, validation)

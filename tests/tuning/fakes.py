@@ -1,4 +1,4 @@
-"""A learner that only pretends, in no time: its loss follows from the hyperparameters and the epochs done."""
+"""A trainer that only pretends, in no time: its loss follows from the hyperparameters and the epochs done."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from maskrcnn.learning.learner import Divergence
+from maskrcnn.learning.trainer import Divergence
 from maskrcnn.project.config import Hyperparameters
-from maskrcnn.tuning.bench import Bench
+from maskrcnn.tuning.trial_runner import TrialRunner
 
 GOOD_RATE = 1e-4
 DIVERGES_ABOVE = 3e-3
 STEPS = 10
 
 
-class FakeLearner:
+class FakeTrainer:
     """Falls to a floor that is lowest at `GOOD_RATE`, and diverges at high rates.
 
     Args:
@@ -57,6 +57,6 @@ class FakeLearner:
         self.progress = int(state["epochs"])
 
 
-def make_bench(**arguments: Any) -> Bench:
+def make_bench(**arguments: Any) -> TrialRunner:
     """Returns a bench on which nothing is trained."""
-    return Bench(FakeLearner(**arguments), None, None)  # type: ignore[arg-type]
+    return TrialRunner(FakeTrainer(**arguments), None, None)  # type: ignore[arg-type]

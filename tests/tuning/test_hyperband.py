@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.project.config import Hyperband, Schedule, SearchSpace
-from maskrcnn.tuning.bench import Bench
 from maskrcnn.tuning.hyperband import HyperbandSearch, is_worker, make_space
+from maskrcnn.tuning.trial_runner import TrialRunner
 from maskrcnn.tuning.trials import Trial
 from tests.tuning.fakes import make_bench
 
@@ -20,7 +20,9 @@ SPACE = SearchSpace((1e-6, 1e-3), (1e-4, 1e-2), (0.9, 0.99))
 SETTINGS = Hyperband("start.h5", "heads", factor=2, iterations=1, schedule=Schedule(5, 1, 4, 4, 2))
 
 
-def search(folder: Path, bench: Bench, space: SearchSpace = SPACE, settings: Hyperband = SETTINGS) -> HyperbandSearch:
+def search(
+    folder: Path, bench: TrialRunner, space: SearchSpace = SPACE, settings: Hyperband = SETTINGS
+) -> HyperbandSearch:
     """Returns a search that has ended, or raises what stopped it."""
     made = HyperbandSearch(lambda: bench, "sgd", space, settings, folder)
     made.search(verbose=0)
@@ -59,7 +61,7 @@ def test_promoted_trials_are_the_best_of_their_round(whole: HyperbandSearch) -> 
 
 
 def test_no_epoch_is_learned_twice(whole: HyperbandSearch) -> None:
-    learned = whole.bench.learner.learned
+    learned = whole.bench.trainer.learned
     assert len(learned) == len(set(learned)) == 8 + 10 + 12
 
 
@@ -93,7 +95,7 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not(
         search(tmp_path, make_bench(stop_after=stop_after))
     again = search(tmp_path, make_bench())
     assert again.table() == whole.table()
-    assert len(again.bench.learner.learned) == 30 - stop_after
+    assert len(again.bench.trainer.learned) == 30 - stop_after
 
 
 def test_what_keras_tuner_left_half_written_does_no_harm(whole: HyperbandSearch, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_search_in_which_everything_fails_comes_to_its_end(tmp_path: Path) -> 
 
 
 def test_a_bench_that_cannot_be_set_up_is_no_failed_trial(tmp_path: Path) -> None:
-    def set_up() -> Bench:
+    def set_up() -> TrialRunner:
         raise FileNotFoundError("start.h5")
 
     with pytest.raises(FileNotFoundError, match=r"start\.h5"):
@@ -171,13 +173,13 @@ def test_a_worker_knows_its_place(variables: dict[str, str], expected: bool, mon
     assert is_worker() == expected
 
 
-def test_a_true_network_is_traced_once_and_its_table_comes_out_again(true_bench: Bench, tmp_path: Path) -> None:
+def test_a_true_network_is_traced_once_and_its_table_comes_out_again(true_bench: TrialRunner, tmp_path: Path) -> None:
     short = replace(SETTINGS, schedule=replace(SETTINGS.schedule, epochs=2))
     space = replace(SPACE, learning_rate=(1e-4, 1e-2))
     tables = [search(tmp_path / name, true_bench, space, short).table() for name in "ab"]
     ended = [trial.val_loss for trial in tables[0] if not fails(trial)]  # some lose all objects of two images
     assert tables[0] == tables[1]
     assert len(set(ended)) == len(ended) >= 3
-    step = true_bench.learner.trainee.train_function
+    step = true_bench.trainer.loss_model.train_function
     if hasattr(step, "experimental_get_tracing_count"):
         assert step.experimental_get_tracing_count() == 1

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from stages import hyperband
-from tests.tuning.fakes import FakeLearner, make_bench
+from tests.tuning.fakes import FakeTrainer, make_bench
 
 
-class Slow(FakeLearner):
-    """A fake learner that takes its time, so that two have something to share."""
+class Slow(FakeTrainer):
+    """A fake trainer that takes its time, so that two have something to share."""
 
     def learn(self, *arguments: Any, **keywords: Any) -> pd.DataFrame:
         time.sleep(0.5)
@@ -21,7 +21,7 @@ class Slow(FakeLearner):
 
 if __name__ == "__main__":
     bench = make_bench()
-    bench.learner = Slow()
-    hyperband.set_up_bench = lambda *_, **__: bench
+    bench.trainer = Slow()
+    hyperband.set_up_runner = lambda *_, **__: bench
     hyperband.main("sgd", Path(sys.argv[1]))
-    print(f"learned {len(bench.learner.learned)} epochs")
+    print(f"learned {len(bench.trainer.learned)} epochs")

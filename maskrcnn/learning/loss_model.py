@@ -18,7 +18,7 @@ LEARNING_STAGES = {"heads": (), "5+": (5,), "4+": (4, 5), "3+": (3, 4, 5), "all"
 PARTS = ("backbone", "fpn", "rpn_head", "box_head", "mask_head")
 
 
-class Trainee(keras.Model):
+class LossModel(keras.Model):
     """A network that knows the truth: calling it on a batch returns the five losses.
 
     Args:
@@ -51,7 +51,7 @@ class Trainee(keras.Model):
         live_batch_norm: bool = False,
         seed: int = 0,
     ):
-        super().__init__(name="trainee")
+        super().__init__(name="loss_model")
         self.network = network
         self.num_proposals, self.num_anchors, self.num_rois = num_proposals, num_anchors, num_rois
         self.positive_fraction = positive_fraction
@@ -173,9 +173,9 @@ def set_learning_layers(network: MaskRCNN, group: str, frozen: Collection[str] =
             block.trainable = number in learning
 
 
-def build_trainee(network: MaskRCNN, batches: Batches, **arguments: Any) -> Trainee:
-    """Returns a `Trainee` ready for batches of this kind; the first call is symbolic, as in `build_mask_rcnn`."""
-    trainee = Trainee(network, **arguments)
+def build_loss_model(network: MaskRCNN, batches: Batches, **arguments: Any) -> LossModel:
+    """Returns a `LossModel` ready for batches of this kind; the first call is symbolic, as in `build_mask_rcnn`."""
+    loss_model = LossModel(network, **arguments)
     (batch,) = batches[0]
-    trainee({key: keras.Input(values.shape[1:], dtype=str(values.dtype)) for key, values in batch.items()})
-    return trainee
+    loss_model({key: keras.Input(values.shape[1:], dtype=str(values.dtype)) for key, values in batch.items()})
+    return loss_model

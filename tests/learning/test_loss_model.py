@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, build_loss_model, decayed_size, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
-from maskrcnn.learning.trainee import LOSS_NAMES, Trainee, build_trainee, decayed_size, set_learning_layers
 from maskrcnn.project.config import Hyperparameters, Sampling
 from tests.backends import weight_gradients
 from tests.tiny import make_batch, network, read, reset, start, write
@@ -26,12 +26,12 @@ def seeded() -> None:
     reset()
 
 
-def compiled(batch: dict[str, np.ndarray], name: str, rate: float, momentum: float, **arguments) -> Trainee:
-    trainee = build_trainee(network(), [(batch,)], **vars(SAMPLING), **arguments)
-    trainee.compile(make_optimizer(name))
-    trainee.optimizer.build(trainee.trainable_variables)
-    set_hyperparameters(trainee.optimizer, Hyperparameters(name, rate, momentum, weight_decay=0.0))
-    return trainee
+def compiled(batch: dict[str, np.ndarray], name: str, rate: float, momentum: float, **arguments) -> LossModel:
+    loss_model = build_loss_model(network(), [(batch,)], **vars(SAMPLING), **arguments)
+    loss_model.compile(make_optimizer(name))
+    loss_model.optimizer.build(loss_model.trainable_variables)
+    set_hyperparameters(loss_model.optimizer, Hyperparameters(name, rate, momentum, weight_decay=0.0))
+    return loss_model
 
 
 @cache
@@ -39,8 +39,8 @@ def scene() -> dict[str, np.ndarray]:
     return make_batch([1], CAP)
 
 
-class Learner:
-    """A trainee, compiled once, that every test starts from its first state.
+class Trainer:
+    """A loss_model, compiled once, that every test starts from its first state.
 
     Attributes:
         loss_weights: Weight of each loss, variables of the compiled step.
@@ -49,8 +49,8 @@ class Learner:
     def __init__(self) -> None:
         self.loss_weights = {name: keras.Variable(1.0, trainable=False, name=name) for name in LOSS_NAMES}
         arguments = {"loss_weights": self.loss_weights, "live_batch_norm": True}
-        self.trainee = compiled(scene(), "adam", 3e-3, 0.9, **arguments)
-        self.variables = [*self.trainee.variables, *self.trainee.optimizer.variables]
+        self.loss_model = compiled(scene(), "adam", 3e-3, 0.9, **arguments)
+        self.variables = [*self.loss_model.variables, *self.loss_model.optimizer.variables]
         self.values = read(self.variables)
 
     def reset(self) -> None:
@@ -59,40 +59,40 @@ class Learner:
             weight.assign(1.0)
 
     def step(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
-        self.trainee.reset_metrics()
-        return self.trainee.train_on_batch(batch, return_dict=True)
+        self.loss_model.reset_metrics()
+        return self.loss_model.train_on_batch(batch, return_dict=True)
 
 
 @pytest.fixture(scope="module")
-def only_learner() -> Learner:
+def only_learner() -> Trainer:
     reset()
-    return Learner()
+    return Trainer()
 
 
 @pytest.fixture
-def learner(only_learner: Learner) -> Learner:
+def trainer(only_learner: Trainer) -> Trainer:
     only_learner.reset()
     return only_learner
 
 
-def test_one_scene_is_learned_by_heart(learner: Learner):
-    losses = [learner.step(scene())["loss"] for _ in range(90)]
+def test_one_scene_is_learned_by_heart(trainer: Trainer):
+    losses = [trainer.step(scene())["loss"] for _ in range(90)]
     assert np.mean(losses[-5:]) < 0.2 * losses[0]
 
 
 @pytest.mark.parametrize("name", LOSS_NAMES)
-def test_every_loss_falls_alone(name: str, learner: Learner):
+def test_every_loss_falls_alone(name: str, trainer: Trainer):
     for other in LOSS_NAMES:
-        learner.loss_weights[other].assign(float(other == name))
-    steps = [learner.step(scene()) for _ in range(25)]
+        trainer.loss_weights[other].assign(float(other == name))
+    steps = [trainer.step(scene()) for _ in range(25)]
     np.testing.assert_allclose(steps[0]["loss"], steps[0][name], rtol=1e-6)
     assert np.mean([step[name] for step in steps[-5:]]) < 0.85 * steps[0][name]
 
 
-def test_the_loss_is_the_weighted_sum_of_its_parts(learner: Learner):
+def test_the_loss_is_the_weighted_sum_of_its_parts(trainer: Trainer):
     for weight, name in enumerate(LOSS_NAMES):
-        learner.loss_weights[name].assign(weight)
-    step = learner.step(scene())
+        trainer.loss_weights[name].assign(weight)
+    step = trainer.step(scene())
     np.testing.assert_allclose(step["loss"], sum(i * step[name] for i, name in enumerate(LOSS_NAMES)), rtol=1e-5)
 
 
@@ -117,32 +117,32 @@ def crowded(batch: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("change", [nothing, no_area, crowd, crowded])
-def test_a_step_stays_finite_whatever_the_truth(change: Callable, learner: Learner):
+def test_a_step_stays_finite_whatever_the_truth(change: Callable, trainer: Trainer):
     batch = {key: values.copy() for key, values in scene().items()}
     change(batch)
-    assert_finite_step(learner, batch)
+    assert_finite_step(trainer, batch)
 
 
-def test_a_step_stays_finite_when_deltas_would_overflow(learner: Learner):
+def test_a_step_stays_finite_when_deltas_would_overflow(trainer: Trainer):
     for head in (network().rpn_head, network().box_head):
         head.deltas.bias.assign(np.full(head.deltas.bias.shape, 1e4))
-    assert_finite_step(learner, scene())
+    assert_finite_step(trainer, scene())
 
 
-def test_a_network_that_diverged_says_so_by_its_loss(learner: Learner):
+def test_a_network_that_diverged_says_so_by_its_loss(trainer: Trainer):
     for head in (network().rpn_head, network().box_head):
         head.deltas.bias.assign(np.full(head.deltas.bias.shape, np.nan))
-    assert np.isnan(learner.step(scene())["loss"])
+    assert np.isnan(trainer.step(scene())["loss"])
 
 
-def assert_finite_step(learner: Learner, batch: dict[str, np.ndarray]) -> None:
-    assert all(np.isfinite(value) for value in learner.step(batch).values())
+def assert_finite_step(trainer: Trainer, batch: dict[str, np.ndarray]) -> None:
+    assert all(np.isfinite(value) for value in trainer.step(batch).values())
     assert all(np.isfinite(values).all() for values in read(network().variables))
 
 
-def test_live_batch_norm_moves_its_statistics(learner: Learner):
+def test_live_batch_norm_moves_its_statistics(trainer: Trainer):
     before = read(network().non_trainable_variables)
-    learner.step(scene())
+    trainer.step(scene())
     assert all((new != old).any() for new, old in zip(read(network().non_trainable_variables), before, strict=True))
 
 
@@ -151,9 +151,9 @@ def step() -> dict:
     """One step of SGD at rate 1 for the group `5+`, batch norm frozen: what it said and what it changed."""
     reset()
     set_learning_layers(network(), "5+")
-    trainee = compiled(scene(), "sgd", 1.0, 0.0, weight_decay=0.5)
+    loss_model = compiled(scene(), "sgd", 1.0, 0.0, weight_decay=0.5)
     size = float(decayed_size(network()))
-    said = trainee.train_on_batch(scene(), return_dict=True)
+    said = loss_model.train_on_batch(scene(), return_dict=True)
     changes = [new - old for new, old in zip(read(network().variables), start(), strict=True)]
     return {
         "said": said,
@@ -232,12 +232,12 @@ def test_an_unknown_part_is_refused():
 
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match=r"`loss_weights` must name losses of rpn_class_loss, .*; got rpn_loss"):
-        Trainee(network(), loss_weights={"rpn_loss": 0.0})
+        LossModel(network(), loss_weights={"rpn_loss": 0.0})
 
 
-def test_gradients_reach_every_weight(learner: Learner):
+def test_gradients_reach_every_weight(trainer: Trainer):
     def loss():
-        return sum(learner.trainee(scene()).values())
+        return sum(trainer.loss_model(scene()).values())
 
     variables = network().trainable_variables
     for variable, gradient in zip(variables, weight_gradients(loss, variables), strict=True):
@@ -245,9 +245,9 @@ def test_gradients_reach_every_weight(learner: Learner):
         assert gradient.any(), variable.path
 
 
-def test_the_box_loss_does_not_reach_the_rpn_through_its_targets(learner: Learner):
+def test_the_box_loss_does_not_reach_the_rpn_through_its_targets(trainer: Trainer):
     variables = [*network().rpn_head.variables, *network().box_head.deltas.variables]
-    gradients = weight_gradients(lambda: learner.trainee(scene())["box_loss"], variables)
+    gradients = weight_gradients(lambda: trainer.loss_model(scene())["box_loss"], variables)
     assert len(gradients) == 6 + 2
     assert not any(gradient.any() for gradient in gradients[:6])
     assert all(gradient.any() for gradient in gradients[6:])

@@ -7,7 +7,7 @@ from typing import Any
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import read_records
-from maskrcnn.learning.learner import Divergence, Learner, fix_randomness
+from maskrcnn.learning.trainer import Divergence, Trainer, fix_randomness
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.config import Data, Hyperparameters, Model, Preprocess, Sampling, Schedule
@@ -16,23 +16,23 @@ from maskrcnn.tuning.runs import Run, read_run, write_run
 RANDOM = "pins/random_weights.txt"  # DVC needs a file to depend on, even where nothing is read
 
 
-class Bench:
+class TrialRunner:
     """Trains one set of hyperparameters after the other, all from the same start, on one traced network.
 
     Args:
-        learner: What learns.
+        trainer: What learns.
         training: The stream to learn from.
         validation: The images to judge by.
     """
 
-    def __init__(self, learner: Learner, training: Batches, validation: Batches):
-        self.learner, self.training, self.validation = learner, training, validation
+    def __init__(self, trainer: Trainer, training: Batches, validation: Batches):
+        self.trainer, self.training, self.validation = trainer, training, validation
 
     def train(self, hyperparameters: Hyperparameters, epochs: int, folder: Path) -> Run:
         """Trains until some epochs are done; those that the folder holds already are not done again.
 
         Args:
-            hyperparameters: Of the learner's optimizer.
+            hyperparameters: Of the trainer's optimizer.
             epochs: Epochs in all.
             folder: Where the runs are kept, epoch by epoch.
         Returns:
@@ -40,13 +40,13 @@ class Bench:
         """
         run, state = read_run(folder, hyperparameters)
         if len(run.rows) < epochs and run.diverged_at_step is None:
-            self.learner.reset(hyperparameters)
+            self.trainer.reset(hyperparameters)
             if state:
-                self.learner.write_state(state)
+                self.trainer.write_state(state)
         while len(run.rows) < epochs and run.diverged_at_step is None:
             run = self._go_on(run)
             # a network that diverged is of no use
-            state = {} if run.diverged_at_step else self.learner.read_state()
+            state = {} if run.diverged_at_step else self.trainer.read_state()
             write_run(folder, hyperparameters, run, state)
         return run.until(epochs)
 
@@ -54,13 +54,13 @@ class Bench:
         """Returns the run after one more epoch."""
         done = len(run.rows)
         try:
-            rows = self.learner.learn(self.training, self.validation, epochs=done + 1, first_epoch=done)
+            rows = self.trainer.learn(self.training, self.validation, epochs=done + 1, first_epoch=done)
         except Divergence as divergence:
             return replace(run, diverged_at_step=divergence.step)
         return Run([*run.rows, *rows.to_dict("records")])
 
 
-def set_up_bench(
+def set_up_runner(
     root: Path,
     data: Data,
     preprocess: Preprocess,
@@ -73,7 +73,7 @@ def set_up_bench(
     layers: str,
     optimizer: str,
     validation: str = "reduced_validation",
-) -> Bench:
+) -> TrialRunner:
     """Returns a bench whose network starts from a file or at random, from the schedule's seed.
 
     Args:
@@ -102,7 +102,7 @@ def set_up_bench(
     network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **settings)
     if start != RANDOM:
         read_weights(network, root / start)
-    learner = Learner(
+    trainer = Trainer(
         network,
         training,
         layers=layers,
@@ -111,4 +111,4 @@ def set_up_bench(
         seed=schedule.seed,
         live_batch_norm=schedule.live_batch_norm,
     )
-    return Bench(learner, training, feed(validation, steps=schedule.validation_steps))
+    return TrialRunner(trainer, training, feed(validation, steps=schedule.validation_steps))

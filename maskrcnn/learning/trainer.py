@@ -11,8 +11,8 @@ import pandas as pd
 from numpy import ndarray
 
 from maskrcnn.data.batches import Batches
+from maskrcnn.learning.loss_model import build_loss_model, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
-from maskrcnn.learning.trainee import build_trainee, set_learning_layers
 from maskrcnn.network.model import MaskRCNN
 from maskrcnn.project.config import Hyperparameters, Sampling
 
@@ -30,7 +30,7 @@ class Divergence(FloatingPointError):
         self.epoch, self.step = epoch, step
 
 
-class Learner:
+class Trainer:
     """A network, its losses and its optimizer.
 
     The learning step is traced once: `reset` starts anew with other hyperparameters without another trace,
@@ -65,9 +65,9 @@ class Learner:
         arguments = {"loss_weights": loss_weights, "live_batch_norm": live_batch_norm, "seed": seed}
         self.network = network
         self.optimizer_name = optimizer
-        self.trainee = build_trainee(network, training, **arguments, **asdict(sampling))
-        self.trainee.compile(make_optimizer(optimizer))
-        self.trainee.optimizer.build(self.trainee.trainable_variables)
+        self.loss_model = build_loss_model(network, training, **arguments, **asdict(sampling))
+        self.loss_model.compile(make_optimizer(optimizer))
+        self.loss_model.optimizer.build(self.loss_model.trainable_variables)
         self.start = self.read_state()
 
     def reset(self, hyperparameters: Hyperparameters) -> None:
@@ -79,8 +79,8 @@ class Learner:
         if hyperparameters.optimizer != self.optimizer_name:
             raise ValueError(f"`optimizer` must be {self.optimizer_name}; got {hyperparameters.optimizer}.")
         self.write_state(self.start)
-        set_hyperparameters(self.trainee.optimizer, hyperparameters)
-        self.trainee.weight_decay.assign(hyperparameters.weight_decay)
+        set_hyperparameters(self.loss_model.optimizer, hyperparameters)
+        self.loss_model.weight_decay.assign(hyperparameters.weight_decay)
 
     def learn(
         self,
@@ -106,7 +106,7 @@ class Learner:
         """
         training.epoch = first_epoch
         watch = _Watch(len(training))
-        self.trainee.fit(
+        self.loss_model.fit(
             training,
             validation_data=validation,
             epochs=epochs,
@@ -121,7 +121,7 @@ class Learner:
 
     def evaluate(self, batches: Batches) -> dict[str, float]:
         """Returns the losses of some images, without learning from them."""
-        losses = self.trainee.evaluate(batches, return_dict=True, verbose=0)
+        losses = self.loss_model.evaluate(batches, return_dict=True, verbose=0)
         return {name: float(loss) for name, loss in losses.items()}
 
     def read_state(self) -> dict[str, ndarray]:
@@ -132,17 +132,17 @@ class Learner:
         """Puts a state back; the inverse of `read_state`.
 
         Raises:
-            ValueError: if the state is of another learner.
+            ValueError: if the state is of another trainer.
         """
         variables = self._variables()
         shapes = {str(index): tuple(variable.shape) for index, variable in enumerate(variables)}
         if shapes != {key: values.shape for key, values in state.items()}:
-            raise ValueError(f"`state` must hold the {len(shapes)} variables of this learner; got {len(state)} others.")
+            raise ValueError(f"`state` must hold the {len(shapes)} variables of this trainer; got {len(state)} others.")
         for index, variable in enumerate(variables):
             variable.assign(state[str(index)])
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.trainee.variables, *self.trainee.optimizer.variables]
+        return [*self.loss_model.variables, *self.loss_model.optimizer.variables]
 
 
 class _Watch(keras.callbacks.Callback):
