@@ -5,7 +5,10 @@ Writes  tuning/babysit.yaml, plots/history/babysit.csv
 Params  data, preprocess, model, sampling, babysit
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 import keras
 import pandas as pd

@@ -4,10 +4,14 @@ Reads   data/processed/test.npz
 Writes  metrics/ceilings/{28,56}.json
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from rich.progress import track
 

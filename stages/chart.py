@@ -5,8 +5,12 @@ Writes  plots/{sweeps,trials}.png
 Params  candidates, search
 """
 
-from dataclasses import asdict
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from dataclasses import asdict
 
 from maskrcnn.pictures.charts import draw_sweeps, draw_trials
 from maskrcnn.pictures.panels import write_figure

@@ -6,7 +6,10 @@ Writes  tuning/coarse/<candidate>.yaml, plots/coarse/<candidate>.csv
 Params  data, preprocess, model, sampling, coarse, candidates.<candidate>
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 import keras
 import pandas as pd

@@ -5,7 +5,10 @@ Writes  tuning/coarse_best.yaml
 Params  candidates, coarse, model.backbone, variants.base.start
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Candidate, Coarse, Model, Variant

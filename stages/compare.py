@@ -6,7 +6,10 @@ Writes  pictures/compare/<variant>/<image>.png
 Params  data, draw, compare
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 from rich.progress import track
 

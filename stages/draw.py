@@ -7,11 +7,15 @@ Writes  pictures/{proposals,masks,verdicts,detections}/<variant>/<image>.png,
 Params  data, draw
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure

@@ -4,12 +4,16 @@ Reads   predictions/<variant>.json, data/processed/test.npz
 Writes  metrics/{test,iou,classes,errors}/<variant>.json, plots/{curves,confusion,worst}/<variant>.csv
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from rich.progress import track

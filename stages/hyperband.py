@@ -6,11 +6,15 @@ Writes  tuning/hyperband/<optimizer>.yaml, plots/hyperband/<optimizer>.csv
 Params  data, preprocess, model, sampling, hyperband, search.<optimizer>
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import keras
 import pandas as pd

@@ -5,9 +5,13 @@ Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
 Params  data, preprocess, model, predict
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from numpy import ndarray

@@ -6,9 +6,13 @@ Writes  data/processed/<split>.npz, metrics/data/<split>.json, plots/classes/<sp
 Params  data, preprocess, splits.<split>
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from rich.progress import track

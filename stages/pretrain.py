@@ -7,11 +7,15 @@ Writes  models/pretrained.h5, plots/history/pretrained.csv, metrics/train/pretra
 Params  data, preprocess, model, sampling, pretrain
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import json
 import tempfile
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import keras
 from rich.progress import track

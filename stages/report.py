@@ -5,8 +5,12 @@ Writes  metrics/ap.json
 Params  report
 """
 
-import json
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+import json
 
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Report

@@ -8,7 +8,11 @@ whose keys are data (cities, splits, candidates, variants) are replaced whole, f
 `dvc repro` never runs this script: `make cityscapes` does, and `git checkout params.yaml` undoes it.
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 from typing import Any
 
 from ruamel.yaml import YAML

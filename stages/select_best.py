@@ -7,7 +7,10 @@ Params  search, select
 The script of the stage `select`; a file of that name would hide the module of the standard library.
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Select

@@ -4,7 +4,10 @@ Reads   predictions/<variant>.json, data/processed/test.npz
 Writes  submissions/<variant>/
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
 from maskrcnn.data.records import read_records

@@ -4,7 +4,10 @@ Writes  leftImg8bit/ and gtFine/ below data.root
 Params  data, synthesize.<name>
 """
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 from rich.progress import track
 

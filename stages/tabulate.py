@@ -5,8 +5,12 @@ Writes  metrics/tables.md, plots/ap_by_iou.png
 Params  scale, variants
 """
 
-from collections.abc import Iterable
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from collections.abc import Iterable
 
 from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.pictures.charts import draw_ap_by_iou

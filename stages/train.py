@@ -6,10 +6,14 @@ Writes  models/<variant>.h5, plots/history/<variant>.csv, metrics/train/<variant
 Params  data, preprocess, model, sampling, train, variants.<variant>
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
 import json
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import keras
 

@@ -5,8 +5,12 @@ Writes  models/start/<name>.h5, models/start/<name>.yaml
 Params  model, weights.<name>
 """
 
-from dataclasses import asdict
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from dataclasses import asdict
 from typing import Any
 
 import keras
