@@ -56,7 +56,7 @@ def test_a_queued_experiment_runs_what_was_queued(clone: Path) -> None:
     def call(*command: str) -> str:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-        environment.pop("PYTHONPATH", None)
+        environment["PYTHONPATH"] = str(clone)  # as an editable install of the clone does
         done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
