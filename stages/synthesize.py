@@ -1,6 +1,6 @@
 """Draws a synthetic city that stands in for Cityscapes.
 
-Writes  leftImg8bit/ and gtFine/ below data.root
+Writes  data/synthetic/{leftImg8bit,gtFine}
 Params  data, synthesize.<name>
 """
 
@@ -12,9 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 from rich.progress import track
 
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Synthesize
+from maskrcnn.project.config import SYNTHETIC, Data, Synthesize
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.params import read_params
+from maskrcnn.project.rules import check_root
 from maskrcnn.street.synthetic import write_cities
 
 
@@ -26,12 +27,13 @@ def main(name: str, root: Path = Path()) -> None:
         root: Folder of the repository.
 
     Raises:
-        ValueError: if the world is unknown, a city has no frames, or `data.root` already holds something.
+        ValueError: if the world is unknown, `data.root` is another folder, or images are there already.
     """
     params = read_params(root / "params.yaml")
+    check_root(params, root)
     data = params.section(Data)
     settings = params.section(Synthesize, f"synthesize.{name}")
-    target = root / data.root
+    target = root / SYNTHETIC
     check_free(target)
     cities = {"train": settings.train, "val": settings.val}
     with whole_folder(target) as folder:
@@ -41,9 +43,9 @@ def main(name: str, root: Path = Path()) -> None:
 
 
 def check_free(target: Path) -> None:
-    """Refuses to draw over what may be the real Cityscapes."""
+    """Refuses to draw over files that are there."""
     if target.exists() and any(target.iterdir()):
-        raise ValueError(f"`data.root` must be empty or absent; got {target}, remove it to draw it anew.")
+        raise ValueError(f"`{target}` must be empty or absent; remove it to draw it anew.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Sets the scores of all variants side by side: the tables of 2021, and the published figures beside them.
+"""Sets scores and tuning side by side in tables and charts, beside the figures published in 2021.
 
-Reads   metrics/{test,iou}/, metrics/published_2021/
-Writes  metrics/tables.md, plots/ap_by_iou.png
-Params  scale, variants
+Reads   metrics/{data,test,iou}/, metrics/published_2021/, plots/{curves,history}/, tuning/{coarse,hyperband}/
+Writes  metrics/tables.md, plots/tables/
+Params  scale, splits, variants, candidates, search
 """
 
 import sys
@@ -10,16 +10,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.pictures.charts import draw_ap_by_iou
+import pandas as pd
+
+from maskrcnn.pictures.charts import draw_ap_by_iou, draw_sweeps, draw_trials
 from maskrcnn.pictures.panels import write_figure
 from maskrcnn.project.command import run
-from maskrcnn.project.files import write_text
-from maskrcnn.project.params import read_params
+from maskrcnn.project.files import whole_folder, write_text
+from maskrcnn.project.params import Params, read_params
 from maskrcnn.scoring.comparison import format_tables
 from maskrcnn.scoring.scores import Scores, read_scores
+from maskrcnn.tuning.comparison import Sweep
+from maskrcnn.tuning.findings import read_finding
+from maskrcnn.tuning.trials import Search
 
 REAL_SCALE = "cityscapes"
 PUBLISHED = ("base", "flip", "flip_crop", "unfreeze_backbone", "freeze_rpn_fpn")
@@ -37,7 +43,7 @@ Cityscapes at 1024 x 2048. The published figures stand here for what the real sc
 
 
 def main(root: Path = Path()) -> None:
-    """Writes the page of tables and the chart.
+    """Writes the page of tables, the charts, and the CSV files that `dvc plots` draws.
 
     Args:
         root: Folder of the repository.
@@ -45,23 +51,71 @@ def main(root: Path = Path()) -> None:
     params = read_params(root / "params.yaml")
     ours = read_all(root / "metrics", params.values["variants"])
     published = read_all(root / "metrics/published_2021", PUBLISHED)
-    write_text(root / "metrics/tables.md", format_page(ours, published, params.values["scale"]))
-    write_figure(root / "plots/ap_by_iou.png", draw_ap_by_iou(ours))
+    page = format_page(ours, published, params.values["scale"])
+    with whole_folder(root / "plots/tables") as folder:
+        write_figure(folder / "ap_by_iou.png", draw_ap_by_iou(ours))
+        draw_tuning(folder, root / "tuning", params)
+        join_tables(folder, root, params)
+    write_text(root / "metrics/tables.md", page)
 
 
 def format_page(ours: dict[str, Scores], published: dict[str, Scores], scale: str) -> str:
-    """Returns our tables and those of 2021, and says whether they may be compared."""
+    """Returns our tables and those of 2021, and whether they may be compared."""
     sources = {
         f"This repository, scale `{scale}`, {next(iter(ours.values()))['images']} test images": ours,
         "Published in 2021, Cityscapes, 174 test images": published,
     }
+    names = dict.fromkeys(key.removeprefix("cAP_") for row in ours.values() for key in row if key.startswith("cAP_"))
     note = COMPARABLE if scale == REAL_SCALE else NOT_COMPARABLE.format(scale=scale)
-    return HEAD.format(note=note) + format_tables(sources, CLASS_NAMES)
+    return HEAD.format(note=note) + format_tables(sources, ("background", *names))
 
 
 def read_all(metrics: Path, variants: Iterable[str]) -> dict[str, Scores]:
     """Returns the scores of variants: averages, classes and IoUs in one row."""
     return {name: read_scores(metrics / "test", name) | read_scores(metrics / "iou", name) for name in variants}
+
+
+def draw_tuning(folder: Path, tuning: Path, params: Params) -> None:
+    """Draws the candidates by learning rate, and the trials of every search."""
+    sweeps, searches = {}, {}
+    for name in params.values["candidates"]:
+        sweep = read_finding(Sweep, tuning / f"coarse/{name}/sweep.yaml", f"coarse@{name}")
+        sweeps[name] = [asdict(rate) for rate in sweep.rates]
+    for name in params.values["search"]:
+        search = read_finding(Search, tuning / f"hyperband/{name}/search.yaml", f"hyperband@{name}")
+        searches[name] = [asdict(trial) for trial in search.trials]
+    write_figure(folder / "sweeps.png", draw_sweeps(sweeps))
+    write_figure(folder / "trials.png", draw_trials(searches))
+
+
+def join_tables(folder: Path, root: Path, params: Params) -> None:
+    """Writes one CSV file a plot, with a column that names the variant, candidate, optimizer or split."""
+    variants, candidates = params.values["variants"], params.values["candidates"]
+    join(folder / "losses.csv", "variant", {name: root / f"plots/history/{name}.csv" for name in variants})
+    join(folder / "precision_recall.csv", "variant", {name: root / f"plots/curves/{name}.csv" for name in variants})
+    sweeps = {name: root / f"tuning/coarse/{name}/history.csv" for name in candidates}
+    join(folder / "learning_rates.csv", "candidate", sweeps)
+    searches = {name: root / f"tuning/hyperband/{name}/history.csv" for name in params.values["search"]}
+    join(folder / "trials.csv", "search", searches)
+    counts = {name: json.loads((root / f"metrics/data/{name}.json").read_text()) for name in params.values["splits"]}
+    pd.DataFrame(count_instances(counts)).to_csv(folder / "classes.csv", index=False)
+
+
+def join(path: Path, column: str, tables: Mapping[str, Path]) -> None:
+    """Writes tables below each other, with a first column that holds the name of each."""
+    parts = [pd.read_csv(table, dtype=str).assign(**{column: name}) for name, table in tables.items()]
+    joined = pd.concat(parts)
+    joined[[column, *joined.columns.drop(column)]].to_csv(path, index=False)
+
+
+def count_instances(counts: Mapping[str, Mapping[str, int]]) -> list[dict[str, str | int]]:
+    """Returns one row for each split and class."""
+    return [
+        {"split": split, "class": key.removeprefix("instances_"), "instances": count}
+        for split, row in counts.items()
+        for key, count in row.items()
+        if key.startswith("instances_")
+    ]
 
 
 if __name__ == "__main__":

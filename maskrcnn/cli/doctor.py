@@ -17,7 +17,8 @@ from rich.table import Table
 
 from maskrcnn.data.cityscapes import Frame
 from maskrcnn.network.weights.released import tell_source
-from maskrcnn.project.params import read_yaml
+from maskrcnn.project.params import read_params
+from maskrcnn.project.rules import check_params
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax")
@@ -62,15 +63,26 @@ def main(root: Path = Path()) -> int:
 
 def examine(root: Path) -> Iterator[Finding]:
     """Yields all findings, the quick ones first."""
-    params = read_yaml(root / "params.yaml")
-    yield Finding("scale", str(params.get("scale")))
     yield Finding("python", platform.python_version())
     yield from find_versions()
-    yield find_disk(root, FULL_SCALE_DISK if params.get("scale") == "cityscapes" else NEEDED_DISK)
     yield Finding("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB")
-    yield from find_images(root, params)
-    yield from find_start_weights(root, params)
+    yield from examine_study(root)
     yield from find_devices()
+
+
+def examine_study(root: Path) -> Iterator[Finding]:
+    """Yields what `params.yaml` needs of this machine; only its faults where it is not valid."""
+    try:
+        params = read_params(root / "params.yaml")
+        check_params(params, root)
+    except (ValueError, FileNotFoundError) as fault:
+        yield Finding("params.yaml", "not valid", str(fault))
+        return
+    scale = params.values["scale"]
+    yield Finding("scale", scale)
+    yield find_disk(root, FULL_SCALE_DISK if scale == "cityscapes" else NEEDED_DISK)
+    yield from find_images(root, params.values)
+    yield from find_start_weights(root, params.values)
 
 
 def find_versions() -> Iterator[Finding]:

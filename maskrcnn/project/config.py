@@ -1,8 +1,43 @@
-"""The hyperparameters: one frozen dataclass a section of `params.yaml`."""
+"""The sections of `params.yaml` as frozen dataclasses, with the range of every value.
 
+`maskrcnn.project.params` checks files against them. Rules that join several sections are in
+`maskrcnn.project.rules`.
+"""
+
+import re
 from dataclasses import dataclass, field
+from typing import Annotated
 
-Shape = tuple[int, int]
+from pydantic import Field
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+
+
+def one_of(*names: str) -> str:
+    """Returns the pattern of a text that must be one of some names."""
+    return f"^({'|'.join(map(re.escape, names))})$"
+
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=NAME)]  # becomes part of the paths of outputs
+Shape = tuple[Count, Count]
+
+OptimizerName = Annotated[str, Field(pattern=one_of("sgd", "adam"))]
+Backbone = Annotated[str, Field(pattern=one_of("resnet14", "resnet26", "resnet50", "resnet101"))]
+Layers = Annotated[str, Field(pattern=one_of("heads", "5+", "4+", "3+", "all"))]
+Part = Annotated[str, Field(pattern=one_of("backbone", "fpn", "rpn_head", "box_head", "mask_head"))]
+LossName = Annotated[
+    str, Field(pattern=one_of("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"))
+]
+World = Annotated[str, Field(pattern=one_of("city", "countryside"))]
+
+SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws, and DVC empties before
 
 
 @dataclass(frozen=True)
@@ -17,10 +52,10 @@ class Data:
 class Synthesize:
     """The city that is drawn: seed, world and frames per city of each folder."""
 
-    seed: int
-    world: str
-    train: dict[str, int]
-    val: dict[str, int]
+    seed: Seed
+    world: World
+    train: dict[Name, Count]
+    val: dict[Name, Count]
 
 
 @dataclass(frozen=True)
@@ -29,7 +64,7 @@ class Preprocess:
 
     image_shape: Shape
     mini_mask_shape: Shape
-    instance_cap: int
+    instance_cap: Count
 
 
 @dataclass(frozen=True)
@@ -45,25 +80,25 @@ class Split:
 class Model:
     """The network's shape; the keys are arguments of `maskrcnn.network.model.MaskRCNN`."""
 
-    backbone: str
-    backbone_width: int
-    fpn_channels: int
-    rpn_channels: int
-    box_channels: int
-    mask_channels: int
-    anchor_scales: tuple[float, ...]
-    canonical_roi_size: float
-    num_candidates: int
+    backbone: Backbone
+    backbone_width: Count
+    fpn_channels: Count
+    rpn_channels: Count
+    box_channels: Count
+    mask_channels: Count
+    anchor_scales: tuple[Positive, Positive, Positive, Positive, Positive]
+    canonical_roi_size: Positive
+    num_candidates: Count
 
 
 @dataclass(frozen=True)
 class Sampling:
     """What the losses are taken over; the keys are arguments of `maskrcnn.learning.LossModel`."""
 
-    num_proposals: int
-    num_anchors: int
-    num_rois: int
-    positive_fraction: float
+    num_proposals: Count
+    num_anchors: Count
+    num_rois: Count
+    positive_fraction: Share
 
 
 @dataclass(frozen=True)
@@ -76,14 +111,14 @@ class Schedule:
         patience: Epochs without a better validation loss before training ends.
     """
 
-    seed: int
-    batch_size: int
-    epochs: int
-    steps: int
-    validation_steps: int
+    seed: Seed
+    batch_size: Count
+    epochs: Count
+    steps: Count
+    validation_steps: Count
     cosine: bool = False
     live_batch_norm: bool = False
-    patience: int | None = None
+    patience: Annotated[int, Field(ge=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +128,13 @@ class Hyperparameters:
     Args:
         optimizer: `sgd` or `adam`.
         momentum: SGD's momentum, Adam's beta_1.
-        weight_decay: In Matterport's unit: times the mean square of every kernel and bias.
+        weight_decay: Multiplies the sum of `mean(w**2)` over all kernels and biases, as in Matterport.
     """
 
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    weight_decay: float
+    optimizer: OptimizerName
+    learning_rate: Positive
+    momentum: Momentum
+    weight_decay: NonNegative
 
 
 @dataclass(frozen=True)
@@ -117,15 +152,15 @@ class Variant:
     Args:
         start: The weights it starts from.
         layers: The layers that learn, see `set_learning_layers`.
-        frozen: Parts among those that do not learn all the same: `fpn`, `rpn_head`.
+        frozen: Parts among those that stay as they are: `fpn`, `rpn_head`.
         loss_weights: Weights of losses that are not 1.
         augment: Augmentations of the training images, in their order.
     """
 
     start: str
-    layers: str
-    frozen: list[str] = field(default_factory=list)
-    loss_weights: dict[str, float] = field(default_factory=dict)
+    layers: Layers
+    frozen: list[Part] = field(default_factory=list)
+    loss_weights: dict[LossName, NonNegative] = field(default_factory=dict)
     augment: list[str] = field(default_factory=list)
 
 
@@ -143,8 +178,8 @@ class StartWeights:
     """
 
     path: str
-    backbone: str
-    seed: int
+    backbone: Backbone
+    seed: Seed
     fresh: list[str] = field(default_factory=list)
     class_map: str | None = None
     sha256: str | None = None
@@ -159,9 +194,9 @@ class Babysit:
     """
 
     start: str
-    layers: str
-    backbone: str
-    fall: float
+    layers: Layers
+    backbone: Backbone
+    fall: Share
     hyperparameters: Hyperparameters
     schedule: Schedule
 
@@ -171,8 +206,8 @@ class Candidate:
     """One combination of the coarse comparison; `start` is `pins/random_weights.txt` for random weights."""
 
     start: str
-    backbone: str
-    optimizer: str
+    backbone: Backbone
+    optimizer: OptimizerName
 
 
 @dataclass(frozen=True)
@@ -183,10 +218,10 @@ class Coarse:
         comparisons: By the name of what is compared, the candidates that differ in it alone.
     """
 
-    layers: str
-    learning_rates: list[float]
-    momentum: float
-    weight_decay: float
+    layers: Layers
+    learning_rates: Annotated[list[Positive], Field(min_length=2)]
+    momentum: Momentum
+    weight_decay: NonNegative
     comparisons: dict[str, list[str]]
     schedule: Schedule
 
@@ -195,19 +230,19 @@ class Coarse:
 class SearchSpace:
     """Ranges, low and high, of one optimizer's search; a learning rate of None takes the coarse interval."""
 
-    learning_rate: tuple[float, float] | None
-    weight_decay: tuple[float, float]
-    momentum: tuple[float, float]
+    learning_rate: tuple[Positive, Positive] | None
+    weight_decay: tuple[Positive, Positive]
+    momentum: tuple[Momentum, Momentum]
 
 
 @dataclass(frozen=True)
 class Hyperband:
-    """The search for hyperparameters: Hyperband with its own `max_epochs` in the place of the schedule's epochs."""
+    """The search for hyperparameters; the schedule's epochs are Hyperband's `max_epochs`."""
 
     start: str
-    layers: str
-    factor: int
-    iterations: int
+    layers: Layers
+    factor: Annotated[int, Field(ge=2)]
+    iterations: Count
     schedule: Schedule
 
 
@@ -215,20 +250,20 @@ class Hyperband:
 class Select:
     """What overrules the tuned hyperparameters; None leaves them."""
 
-    optimizer: str | None
-    learning_rate: float | None
-    momentum: float | None
-    weight_decay: float | None
+    optimizer: OptimizerName | None
+    learning_rate: Positive | None
+    momentum: Momentum | None
+    weight_decay: NonNegative | None
 
 
 @dataclass(frozen=True)
 class Pretrain:
     """The other synthetic world that the demo's start weights come from, and how they learn."""
 
-    world: str
-    seed: int
-    frames: int
-    validation_frames: int
+    world: World
+    seed: Seed
+    frames: Count
+    validation_frames: Count
     hyperparameters: Hyperparameters
     schedule: Schedule
 
@@ -237,11 +272,11 @@ class Pretrain:
 class Predict:
     """What inference finds and keeps: settings of `maskrcnn.inference.detect_batch` and of the proposals."""
 
-    batch_size: int
-    num_proposals: int
-    num_detections: int
-    min_confidence: float
-    detection_nms_iou: float
+    batch_size: Count
+    num_proposals: Count
+    num_detections: Count
+    min_confidence: Score
+    detection_nms_iou: Score
 
 
 @dataclass(frozen=True)
@@ -256,11 +291,11 @@ class Draw:
         crops: Objects drawn of each such pair.
     """
 
-    images: int
-    min_score: float
-    proposals: int
-    confusions: int
-    crops: int
+    images: Count
+    min_score: Score
+    proposals: Count
+    confusions: Count
+    crops: Count
 
 
 @dataclass(frozen=True)
@@ -275,3 +310,30 @@ class Report:
     """The variant whose scores metrics/ap.json holds."""
 
     variant: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """All of `params.yaml`."""
+
+    scale: str
+    data: Data
+    synthesize: dict[Name, Synthesize]
+    preprocess: Preprocess
+    splits: dict[Name, Split]
+    model: Model
+    sampling: Sampling
+    pretrain: Pretrain
+    weights: dict[Name, StartWeights]
+    babysit: Babysit
+    coarse: Coarse
+    candidates: dict[Name, Candidate]
+    hyperband: Hyperband
+    search: dict[OptimizerName, SearchSpace]
+    select: Select
+    train: Train
+    variants: dict[Name, Variant]
+    predict: Predict
+    draw: Draw
+    compare: Compare
+    report: Report

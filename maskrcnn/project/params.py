@@ -1,14 +1,46 @@
-"""The strict reader of `params.yaml` and of the other YAML files of the pipeline."""
+"""The strict reader of `params.yaml` and of the other YAML files of the pipeline.
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+pydantic checks a file against the dataclasses of `maskrcnn.project.config`, and names every fault at once by
+the full path of its key.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from maskrcnn.project.config import NAME
 
 Section = TypeVar("Section")
+
+RULES = {
+    "bool_type": "true or false",
+    "dataclass_type": "a section",
+    "dict_type": "a section",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+SHOWN = 80  # characters of a value in an error
 
 
 @dataclass(frozen=True)
@@ -24,14 +56,14 @@ class Params:
     values: dict[str, Any]
 
     def section(self, kind: type[Section], name: str | None = None) -> Section:
-        """Builds the dataclass of one section; every key must be known, present and of its type.
+        """Builds the dataclass of one section; every key must be known, present, of its type and in its range.
 
         Args:
             kind: The frozen dataclass.
             name: The section's dotted name; that of the dataclass in small letters when None.
 
         Raises:
-            ValueError: if there is no such section, or naming all unknown, missing and mistyped keys at once.
+            ValueError: if there is no such section, or naming all faults of its keys at once.
         """
         name = name or kind.__name__.lower()
         parent, _, key = name.rpartition(".")
@@ -39,7 +71,7 @@ class Params:
         if not isinstance(siblings, Mapping) or key not in siblings:
             known = ", ".join(map(str, siblings or ())) if parent else ", ".join(self.values)
             raise ValueError(f"`{self.path}` must have the section `{name}`; got {known or 'none'}.")
-        return _build(kind, siblings[key], name, self.path)
+        return build(kind, siblings[key], name, self.path)
 
 
 def read_params(path: Path) -> Params:
@@ -57,9 +89,9 @@ def read_whole(kind: type[Section], path: Path) -> Section:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: naming all unknown, missing and mistyped keys at once.
+        ValueError: naming all faults at once.
     """
-    return _build(kind, read_yaml(path), path.stem, path)
+    return build(kind, read_yaml(path), path.stem, path)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -67,60 +99,101 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a mapping.
+        ValueError: if the file is not YAML, or not a mapping.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run the stage in the root of the repository.")
-    values = YAML(typ="safe").load(path)
+    try:
+        values = YAML(typ="safe").load(path)
+    except (YAMLError, UnicodeDecodeError, ValueError) as fault:
+        reason = " ".join(str(fault).split())
+        raise ValueError(f"`{path}` must be YAML; got an error at {reason[:300]}") from None
     if not isinstance(values, dict):
         raise ValueError(f"`{path}` must be a mapping of sections; got {type(values).__name__}.")
     return values
 
 
-def _build(kind: type[Section], values: Any, name: str, path: Path) -> Section:
-    """Returns the dataclass of a section of the file."""
+def build(kind: type[Section], values: Any, name: str, path: Path) -> Section:
+    """Returns a dataclass of plain values: mappings become dataclasses, lists tuples, whole numbers floats.
+
+    Args:
+        kind: The frozen dataclass.
+        values: Its fields by name, as YAML reads them.
+        name: Where they stand in the file, for the errors; empty for the whole file.
+        path: The file, for the errors.
+
+    Raises:
+        ValueError: naming all faults at once by the full path of their keys.
+    """
     try:
-        return _convert(kind, values, name)
-    except ValueError as fault:
-        raise ValueError(f"`{path}` must fit {kind.__name__}; {fault}.") from None
+        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True, extra="forbid")
+    except ValidationError as error:
+        faults = {_describe(fault, kind, name) for fault in error.errors(include_url=False)}
+        raise ValueError(f"`{path}` must be valid; {'; '.join(sorted(faults))}.") from None
 
 
-def _convert(kind: Any, value: Any, name: str) -> Any:
-    """Returns the value as the annotated type: sections become dataclasses, lists tuples, whole numbers floats."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        return _convert_section(kind, value, name)
-    if origin is UnionType:
-        return None if value is None else _convert(arguments[0], value, name)
-    if origin is tuple and isinstance(value, list):
-        if Ellipsis not in arguments and len(value) != len(arguments):
-            raise ValueError(f"`{name}` must have {len(arguments)} entries; got {value!r}")
-        return tuple(_convert(arguments[0], item, name) for item in value)
-    if origin is list and isinstance(value, list):
-        return [_convert(arguments[0], item, name) for item in value]
-    if origin is dict and isinstance(value, Mapping):
-        return {key: _convert(arguments[1], item, f"{name}.{key}") for key, item in value.items()}
-    if kind is float and type(value) in (int, float):
-        return float(value)
-    if origin is None and type(value) is kind:
-        return value
-    raise ValueError(f"`{name}` must be {getattr(kind, '__name__', kind)}; got {value!r}")
+def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
+    """Returns one fault as a sentence: the key, its rule and what was found."""
+    *parents, last = fault["loc"] or (name,)
+    location, context, problem, found = fault["loc"], fault.get("ctx", {}), fault["type"], _show(fault["input"])
+    key, parent = _dotted(name, location), _kind_at(kind, parents)
+    if problem == "unexpected_keyword_argument":
+        near = get_close_matches(str(last), get_type_hints(parent), n=1)
+        return f"`{key}` is unknown" + (f", did you mean `{near[0]}`?" if near else "")
+    if problem == "missing" and get_origin(parent) is tuple:
+        return f"`{_dotted(name, parents)}` must have {len(get_args(parent))} entries; got {found}"
+    if problem == "too_long":
+        return f"`{key}` must have {context['max_length']} entries; got {found}"
+    if problem == "missing":
+        return f"`{key}` is missing"
+    if last == "[key]":
+        return (
+            f"`{_dotted(name, parents[:-1])}` must have keys that are {_read_pattern(context['pattern'])}; got {found}"
+        )
+    if problem == "string_pattern_mismatch":
+        return f"`{key}` must be {_read_pattern(context['pattern'])}; got {found}"
+    if problem == "too_short":
+        return f"`{key}` must have at least {context['min_length']} entries; got {found}"
+    if problem in BOUNDS:
+        bound, words = BOUNDS[problem]
+        return f"`{key}` must be {words} {context[bound]:g}; got {found}"
+    rule = RULES.get(problem, fault["msg"])
+    return f"`{key}` must be {rule}; got {found}{_hint(fault)}"
 
 
-def _convert_section(kind: Any, values: Any, name: str) -> Any:
-    """Returns the dataclass, or all the faults of its keys at once."""
-    if not isinstance(values, Mapping):
-        raise ValueError(f"`{name}` must be a section; got {values!r}")
-    types = get_type_hints(kind)
-    required = {entry.name for entry in fields(kind) if entry.default is MISSING and entry.default_factory is MISSING}
-    faults = [f"`{name}.{key}` is unknown" for key in values.keys() - types.keys()]
-    faults += [f"`{name}.{key}` is missing" for key in required - values.keys()]
-    converted = {}
-    for key in types.keys() & values.keys():
-        try:
-            converted[key] = _convert(types[key], values[key], f"{name}.{key}")
-        except ValueError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise ValueError("; ".join(sorted(faults)))
-    return kind(**converted)
+def _read_pattern(pattern: str) -> str:
+    """Returns the rule of a text in words: one of some names, or a name of plain characters."""
+    if pattern == NAME:
+        return "of letters, digits, `_` and `-`"
+    return "one of " + pattern[2:-2].replace("\\", "").replace("|", ", ")
+
+
+def _hint(fault: ErrorDetails) -> str:
+    """Returns the fix for a number in quotes."""
+    is_quoted = fault["type"] in ("float_type", "int_type") and isinstance(fault["input"], str)
+    return ", remove the quotes" if is_quoted and re.fullmatch(r"[-+.\deE]+", fault["input"]) else ""
+
+
+def _kind_at(kind: Any, location: Iterable[int | str]) -> Any:
+    """Returns the type that stands at a place of a dataclass: of a field, an entry or an item."""
+    for step in location:
+        if is_dataclass(kind):
+            kind = get_type_hints(kind)[str(step)]
+        else:
+            kind = get_args(kind)[-1 if get_origin(kind) is dict else 0]
+        if get_origin(kind) is UnionType:
+            kind = get_args(kind)[0]
+    return kind
+
+
+def _dotted(name: str, location: Iterable[int | str]) -> str:
+    """Returns the full path of a key, with the place of an item in brackets: `coarse.learning_rates[1]`."""
+    path = name
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".")
+
+
+def _show(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."

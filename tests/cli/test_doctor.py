@@ -1,43 +1,33 @@
 """The report on the machine: what it prints, and when it exits with 1."""
 
+import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from maskrcnn.cli import doctor
 from maskrcnn.cli.doctor import IMAGE_COUNTS, Finding
 from maskrcnn.project.params import read_yaml
+from stages import scale
 
-PARAMS = """
-scale: {scale}
-data:
-  root: {root}
-synthesize: {{}}
-splits:
-  test:
-    folder: val
-    cities:
-    - munster
-weights:
-  coco:
-    path: weights/mask_rcnn_coco.h5
-variants:
-  base:
-    start: models/start/coco.h5
-  more:
-    start: models/base.h5
-candidates: {{}}
-"""
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository at the real scale, with its start weights and without images."""
-    (tmp_path / "params.yaml").write_text(PARAMS.format(scale="cityscapes", root="data/cityscapes"))
+    """A repository at the real scale that tests on munster alone, with its start weights and without images."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "scales", tmp_path / "scales")
+    scale.main("cityscapes", tmp_path)
+    params = read_yaml(tmp_path / "params.yaml")
+    params["splits"] = {"test": params["splits"]["test"]}
+    YAML().dump(params, tmp_path / "params.yaml")
     (tmp_path / "weights").mkdir()
-    (tmp_path / "weights/mask_rcnn_coco.h5").write_bytes(bytes(1_500_000))
+    for weights in params["weights"].values():
+        (tmp_path / weights["path"]).write_bytes(bytes(1_500_000))
     return tmp_path
 
 
@@ -108,7 +98,7 @@ def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:
 def test_missing_start_weights_are_told(repository: Path) -> None:
     (repository / "weights/mask_rcnn_coco.h5").unlink()
     params = read_yaml(repository / "params.yaml") | {"candidates": {"mine": {"start": "models/mine.h5"}}}
-    mine, coco = doctor.find_start_weights(repository, params)
+    mine, coco, _ = doctor.find_start_weights(repository, params)
     assert (mine.name, mine.value, coco.value) == ("models/mine.h5", "none", "none")
     assert mine.advice == "`models/mine.h5` must exist; it holds weights to start from."
     assert "`weights/mask_rcnn_coco.h5` must exist; `maskrcnn weights fetch coco` downloads" in coco.advice
@@ -141,5 +131,33 @@ def test_full_disk_is_told(tmp_path: Path) -> None:
 
 
 def test_outside_the_repository_names_params(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist"):
-        doctor.main(tmp_path)
+    (finding,) = doctor.examine_study(tmp_path)
+    assert finding.name == "params.yaml"
+    assert "params.yaml` must exist" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: [", "must be YAML"),
+        ("- a", "must be a mapping of sections"),
+        ("scale: demo", "`variants` is missing"),
+    ],
+)
+def test_damaged_params_exit_with_1(
+    repository: Path, text: str, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "params.yaml").write_text(text)
+    (finding,) = doctor.examine_study(repository)
+    assert fault in finding.advice
+    assert doctor.main(repository) == 1
+    assert "not valid" in capsys.readouterr().out
+
+
+def test_images_of_ones_own_beside_a_drawn_city_exit_with_1(repository: Path) -> None:
+    params = read_yaml(ROOT / "params.yaml")
+    params["data"]["root"] = "data/cityscapes"
+    YAML().dump(params, repository / "params.yaml")
+    (finding,) = doctor.examine_study(repository)
+    assert "`data.root` must be data/synthetic while `synthesize` draws" in finding.advice
+    assert doctor.main(repository) == 1

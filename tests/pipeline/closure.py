@@ -1,6 +1,6 @@
-"""The code that a stage depends on: its script and every module of the package that it imports.
+"""The code that a stage depends on: its script and every room of the package that it imports a module of.
 
-`python tests/pipeline/closure.py stages/train.py` prints the lines for `deps` in dvc.yaml.
+`python tests/pipeline/closure.py stages/train.py` prints the code entries of `deps` in dvc.yaml.
 """
 
 import ast
@@ -66,31 +66,39 @@ def _files(name: str, root: Path) -> Iterator[str]:
         yield from (path for path in (f"{stem}.py", f"{stem}/__init__.py") if (root / path).is_file())
 
 
-def find_code_deps(stage: dict[str, Any], root: Path) -> set[str]:
-    """Returns the Python files among the stage's deps; a folder stands for all of its files."""
-    code: set[str] = set()
-    for dep in stage.get("deps", []):
-        path = root / dep
-        files = path.rglob("*.py") if path.is_dir() else [path] if dep.endswith(".py") else []
-        code |= {file.relative_to(root).as_posix() for file in files}
-    return code
+def find_rooms(modules: set[str]) -> set[str]:
+    """Returns the scripts and rooms that modules lie in: folders of the package, or files beside them.
+
+    The package's own `__init__.py` belongs to no room: it defines names that are imported when asked for.
+    """
+    rooms = {"/".join(Path(path).parts[:2]) for path in modules}
+    return rooms - {f"{PACKAGE}/__init__.py"}
+
+
+def find_code_deps(stage: dict[str, Any]) -> set[str]:
+    """Returns the stage's deps that are code."""
+    return {dep for dep in stage.get("deps", []) if dep.startswith((f"{PACKAGE}/", "stages/")) or dep == PACKAGE}
+
+
+def find_unneeded(stage: dict[str, Any], root: Path) -> set[str]:
+    """Returns the files whose change runs a stage again although it does not import them."""
+    files: set[str] = set()
+    for dep in find_code_deps(stage):
+        paths = (root / dep).rglob("*.py") if (root / dep).is_dir() else [root / dep]
+        files |= {path.relative_to(root).as_posix() for path in paths}
+    return files - find_closure(find_script(stage), root)
 
 
 def compare(stages: dict[str, dict[str, Any]], root: Path) -> list[str]:
-    """Returns what to add to and to remove from the deps of each stage, as lines of dvc.yaml."""
+    """Returns what to add to and to remove from the deps of each stage."""
     faults = []
     for name, stage in stages.items():
-        needed, given = find_closure(find_script(stage), root), find_code_deps(stage, root)
+        needed, given = find_rooms(find_closure(find_script(stage), root)), find_code_deps(stage)
         for verb, paths in (("add to", needed - given), ("remove from", given - needed)):
             if paths:
-                faults.append("\n".join([f"{verb} the deps of {name}:", *format_deps(paths)]))
+                faults.append(f"{verb} the deps of {name}: {', '.join(sorted(paths))}")
     return faults
 
 
-def format_deps(paths: set[str]) -> list[str]:
-    """Returns the lines that list the paths in dvc.yaml."""
-    return [f"      - {path}" for path in sorted(paths)]
-
-
 if __name__ == "__main__":
-    print("\n".join(format_deps(find_closure(sys.argv[1], Path()))))
+    print(", ".join(sorted(find_rooms(find_closure(sys.argv[1], Path())))))

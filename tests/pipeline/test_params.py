@@ -11,11 +11,12 @@ import pytest
 from tests.pipeline.closure import find_script, read_stages
 
 ROOT = Path(__file__).parents[2]
+WHOLE = {"params.yaml": None}
 
 
 def declared(stage: dict[str, Any]) -> set[str]:
-    """The stage's params in dvc.yaml; what is filled in for each item becomes a star."""
-    return {re.sub(r"\$\{.*?\}", "*", name) for name in stage.get("params", [])}
+    """The stage's params in dvc.yaml; what is filled in for each item becomes a star, the whole file `all`."""
+    return {"all" if entry == WHOLE else re.sub(r"\$\{.*?\}", "*", entry) for entry in stage.get("params", [])}
 
 
 def documented(source: str) -> set[str]:
@@ -28,6 +29,8 @@ def read(source: str) -> Iterator[str]:
     """The sections that a script takes from what it calls `params`."""
     for node in ast.walk(ast.parse(source)):
         match node:
+            case ast.Call(ast.Name("check_params")):
+                yield "all"
             case ast.Subscript(ast.Attribute(ast.Name("params"), "values"), ast.Constant(section)):
                 yield section
             case ast.Call(ast.Attribute(ast.Name("params"), "section"), [ast.Name(kind)]):

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
-from maskrcnn.project.config import Split
+from maskrcnn.project.config import Name, Positive, Split, one_of
 from maskrcnn.project.params import Params, read_params, read_whole, read_yaml
 
 
@@ -17,14 +18,15 @@ class Kiln:
     """A section with a field of every kind."""
 
     name: str
-    heat: float
+    heat: Positive
     bricks: int
     is_hot: bool
     shape: tuple[int, int]
-    rates: tuple[float, ...]
+    rates: Annotated[tuple[float, ...], Field(min_length=1)]
     crew: list[str]
-    loads: dict[str, int]
+    loads: dict[Name, int]
     chimney: str | None
+    glaze: Annotated[str, Field(pattern=one_of("shiny", "5+"))] = "shiny"
 
 
 VALUES: dict[str, Any] = {
@@ -64,19 +66,25 @@ def test_reading_undoes_asdict(split: Split) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [
-        ("name", 3, r"`kiln\.name` must be str; got 3"),
-        ("heat", True, r"`kiln\.heat` must be float; got True"),
-        ("heat", "900", r"`kiln\.heat` must be float; got '900'"),
-        ("bricks", 12.0, r"`kiln\.bricks` must be int; got 12\.0"),
-        ("bricks", True, r"`kiln\.bricks` must be int; got True"),
-        ("bricks", None, r"`kiln\.bricks` must be int; got None"),
-        ("is_hot", 1, r"`kiln\.is_hot` must be bool; got 1"),
+        ("name", 3, r"`kiln\.name` must be a text; got 3"),
+        ("heat", True, r"`kiln\.heat` must be a number; got True"),
+        ("heat", "900", r"`kiln\.heat` must be a number; got '900', remove the quotes"),
+        ("bricks", 12.0, r"`kiln\.bricks` must be a whole number; got 12\.0"),
+        ("bricks", True, r"`kiln\.bricks` must be a whole number; got True"),
+        ("bricks", None, r"`kiln\.bricks` must be a whole number; got None"),
+        ("is_hot", 1, r"`kiln\.is_hot` must be true or false; got 1"),
         ("shape", [3], r"`kiln\.shape` must have 2 entries; got \[3\]"),
-        ("shape", [3, 4.5], r"`kiln\.shape` must be int; got 4\.5"),
-        ("rates", 0.5, r"`kiln\.rates` must be tuple.* got 0\.5"),
-        ("crew", "ada", r"`kiln\.crew` must be list.* got 'ada'"),
-        ("loads", {"monday": "two"}, r"`kiln\.loads\.monday` must be int; got 'two'"),
-        ("chimney", 1, r"`kiln\.chimney` must be str; got 1"),
+        ("shape", [3, 4.5], r"`kiln\.shape\[1\]` must be a whole number; got 4\.5"),
+        ("rates", 0.5, r"`kiln\.rates` must be a list; got 0\.5"),
+        ("crew", "ada", r"`kiln\.crew` must be a list; got 'ada'"),
+        ("loads", {"monday": "two"}, r"`kiln\.loads\.monday` must be a whole number; got 'two'"),
+        ("shape", [3, 4, 5], r"`kiln\.shape` must have 2 entries; got \[3, 4, 5\]"),
+        ("glaze", "matt", r"`kiln\.glaze` must be one of shiny, 5\+; got 'matt'"),
+        ("heat", 0, r"`kiln\.heat` must be above 0; got 0"),
+        ("heat", float("nan"), r"`kiln\.heat` must be a finite number; got nan"),
+        ("rates", [], r"`kiln\.rates` must have at least 1 entries; got \[\]"),
+        ("loads", {"../monday": 2}, r"`kiln\.loads` must have keys that are of letters, digits, `_` and `-`; got '../"),
+        ("chimney", 1, r"`kiln\.chimney` must be a text; got 1"),
     ],
 )
 def test_mistyped_value_is_refused(key: str, value: Any, rule: str) -> None:
@@ -87,15 +95,19 @@ def test_mistyped_value_is_refused(key: str, value: Any, rule: str) -> None:
 def test_all_faults_are_named_at_once() -> None:
     values = VALUES | {"bricks": "many", "heta": 3}
     del values["name"]
-    with pytest.raises(ValueError, match=r"`params\.yaml` must fit Kiln; ") as error:
+    with pytest.raises(ValueError, match=r"`params\.yaml` must be valid; ") as error:
         read_kiln(values)
-    for fault in ("`kiln.bricks` must be int", "`kiln.heta` is unknown", "`kiln.name` is missing"):
+    for fault in (
+        "`kiln.bricks` must be a whole number",
+        "`kiln.heta` is unknown, did you mean `heat`?",
+        "`kiln.name` is missing",
+    ):
         assert fault in str(error.value)
 
 
 @pytest.mark.parametrize("values", [None, 3, ["name"]])
 def test_section_must_be_a_mapping(values: Any) -> None:
-    with pytest.raises(ValueError, match=r"`params\.yaml` must fit Kiln; `kiln` must be a section; got"):
+    with pytest.raises(ValueError, match=r"`params\.yaml` must be valid; `kiln` must be a section; got"):
         read_kiln(values)
 
 
@@ -113,7 +125,7 @@ def test_a_whole_file_is_one_section(tmp_path: Path) -> None:
     (tmp_path / "test.yaml").write_text("folder: val\ncities: [munster]\ninstance_maps: true\n")
     assert read_whole(Split, tmp_path / "test.yaml") == Split("val", ["munster"], True)
     (tmp_path / "test.yaml").write_text("folder: val\ncities: munster\ninstance_maps: true\n")
-    with pytest.raises(ValueError, match=r"test\.yaml` must fit Split; `test\.cities` must be list"):
+    with pytest.raises(ValueError, match=r"test\.yaml` must be valid; `test\.cities` must be a list"):
         read_whole(Split, tmp_path / "test.yaml")
 
 
@@ -124,6 +136,15 @@ def test_params_are_yaml_1_2(tmp_path: Path) -> None:
 
 def test_missing_params_are_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist; run the stage in the root"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [1", "a:\tb: c", "a: 1\na: 2", "a: &b [*b", "a: !!python/object:os.system {}", "\x00"]
+)
+def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"params\.yaml` must be YAML; got an error at "):
         read_params(tmp_path / "params.yaml")
 
 

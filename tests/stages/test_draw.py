@@ -6,8 +6,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stages.draw import KINDS, main
+from stages.draw import main
 from tests.stages.drawn import DRAWN, PARAMS, write_city, write_params
+
+KINDS = ("proposals", "masks", "verdicts", "detections")
 
 
 @pytest.fixture
@@ -18,30 +20,44 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pictures of one variant, drawn in the place of older ones."""
+    """The pictures of the reference, drawn in the place of older ones, and of another variant."""
     root = tmp_path_factory.mktemp("drawn")
     write_city(root)
-    (root / "pictures/masks/base").mkdir(parents=True)
-    (root / "pictures/masks/base/old.png").write_text("old")
+    (root / "pictures/found/base/masks").mkdir(parents=True)
+    (root / "pictures/found/base/masks/old.png").write_text("old")
     main("base", root)
-    return root
+    main("flip", root)
+    return root / "pictures/found"
 
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def read_width(path: Path) -> int:
+    """The width of a picture that is not of one colour."""
+    picture = cv2.imread(str(path))
+    assert picture.std() > 10
+    return picture.shape[1]
+
+
 def test_every_kind_is_drawn_of_the_first_and_the_last_image(drawn: Path) -> None:
-    assert names_in(drawn / "pictures") == sorted([*KINDS, "confusions"])
+    assert names_in(drawn / "base") == sorted([*KINDS, "confusions"])
     for kind in KINDS:
-        assert names_in(drawn / f"pictures/{kind}/base") == [f"{name}.png" for name in DRAWN]
-        assert cv2.imread(str(drawn / f"pictures/{kind}/base/{DRAWN[0]}.png")).shape[1] == 1024
+        assert names_in(drawn / "base" / kind) == [f"{name}.png" for name in DRAWN]
+        assert read_width(drawn / "base" / kind / f"{DRAWN[0]}.png") == 1024
+
+
+def test_other_variants_are_drawn_beside_the_reference(drawn: Path) -> None:
+    assert names_in(drawn / "flip") == sorted([*KINDS, "compare", "confusions"])
+    assert names_in(drawn / "flip/compare") == [f"{name}.png" for name in DRAWN]
+    assert read_width(drawn / f"flip/compare/{DRAWN[0]}.png") == 2 * 1024
 
 
 def test_confusions_are_those_of_all_images(drawn: Path) -> None:
-    assert names_in(drawn / "pictures/confusions/base") == ["rider_as_person.png"]
-    # Three crops side by side, one an image, although only two images are drawn.
-    assert cv2.imread(str(drawn / "pictures/confusions/base/rider_as_person.png")).shape[1] > 1000
+    assert names_in(drawn / "base/confusions") == ["rider_as_person.png"]
+    # Three crops side by side, one per image, although only two images are drawn.
+    assert read_width(drawn / "base/confusions/rider_as_person.png") > 1000
 
 
 def test_pictures_are_equal_bit_by_bit(drawn: Path, root: Path) -> None:
@@ -49,13 +65,20 @@ def test_pictures_are_equal_bit_by_bit(drawn: Path, root: Path) -> None:
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
 
     main("base", root)
-    assert read(root / "pictures") == read(drawn / "pictures")
+    assert read(root / "pictures/found/base") == read(drawn / "base")
 
 
 def test_a_variant_without_confusions_has_an_empty_folder(root: Path) -> None:
     write_params(root, draw=PARAMS["draw"] | {"images": 1})
     main("flip", root)
-    assert names_in(root / "pictures/confusions/flip") == []
+    assert names_in(root / "pictures/found/flip/confusions") == []
+
+
+def test_the_reference_must_have_been_predicted(root: Path) -> None:
+    write_params(root, compare={"reference": "best"})
+    with pytest.raises(FileNotFoundError, match=r"best\.json` must exist"):
+        main("flip", root)
+    assert not (root / "pictures/found/flip").exists()
 
 
 def test_an_image_without_regions_leaves_no_pictures(root: Path) -> None:
@@ -66,12 +89,14 @@ def test_an_image_without_regions_leaves_no_pictures(root: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"proposals/base\.json` must exist"):
         main("base", root)
-    assert not (root / "pictures").exists()
+    assert names_in(root / "pictures/found") == []
 
 
 def test_an_error_in_the_middle_leaves_what_was_there(root: Path) -> None:
-    (root / "pictures/masks/base").mkdir(parents=True)
+    old = root / "pictures/found/base/masks/old.png"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
     (root / f"data/city/{DRAWN[1]}.png").unlink()
     with pytest.raises(FileNotFoundError, match=DRAWN[1]):
         main("base", root)
-    assert [path.parts[-2:] for path in (root / "pictures/masks").rglob("*")] == [("masks", "base")]
+    assert [path for path in (root / "pictures").rglob("*") if path.is_file()] == [old]

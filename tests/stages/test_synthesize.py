@@ -60,13 +60,13 @@ def test_runs_as_a_script_and_writes_the_same_bytes(root, tmp_path):
 
 
 def test_refuses_an_unknown_world(tmp_path):
-    with pytest.raises(ValueError, match=r"`world` must be one of city, countryside; got 'moon'\."):
+    with pytest.raises(ValueError, match=r"`synthesize\.town\.world` must be one of city, countryside; got 'moon'"):
         main("town", write_params(tmp_path, world="moon"))
     assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))
 
 
 def test_refuses_a_city_without_frames(tmp_path):
-    with pytest.raises(ValueError, match=r"`count` must be at least 1; got less for train/aachen\."):
+    with pytest.raises(ValueError, match=r"`synthesize\.town\.train\.aachen` must be at least 1; got 0"):
         main("town", write_params(tmp_path, count=0))
     assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))
 
@@ -78,6 +78,15 @@ def test_refuses_an_unknown_section(root):
 
 def test_refuses_to_overwrite_images(root):
     before = sorted((root / "data").rglob("*"))
-    with pytest.raises(ValueError, match=r"`data\.root` must be empty or absent; got .*synthetic.*remove"):
+    with pytest.raises(ValueError, match=r"data/synthetic` must be empty or absent; remove it to draw it anew"):
         main("town", root)
     assert sorted((root / "data").rglob("*")) == before
+
+
+@pytest.mark.parametrize("folder", ["photos", "data"])
+def test_refuses_a_folder_of_ones_own(tmp_path, folder):
+    params = write_params(tmp_path) / "params.yaml"
+    params.write_text(params.read_text().replace("data/synthetic", folder))
+    with pytest.raises(ValueError, match=r"`data\.root` must be data/synthetic while `synthesize` draws"):
+        main("town", tmp_path)
+    assert not (tmp_path / "data").exists()

@@ -4,13 +4,23 @@ import shutil
 from pathlib import Path
 
 import cv2
+import pandas as pd
 import pytest
 
+from maskrcnn.project.config import Candidate, SearchSpace
 from maskrcnn.project.params import read_yaml
+from maskrcnn.tuning.comparison import Sweep, SweptRate
+from maskrcnn.tuning.findings import write_finding
+from maskrcnn.tuning.trials import Search, Trial
 from stages.tabulate import PUBLISHED, REAL_SCALE, format_page, main
-from tests.stages.drawn import PARAMS, RIDER, write_city, write_params, write_variant
+from tests.stages.drawn import PARAMS, RIDER, write_city, write_json, write_params, write_variant
 
 ROOT = Path(__file__).parents[2]
+RATES = [SweptRate(0.1, None, None, 3), SweptRate(0.01, 1.5, 2, None)]
+TRIALS = [
+    Trial(0, 1, 0, 0, 2, 0.001, 0.9, 0.0001, 1.5, None),
+    Trial(1, 1, 0, 0, 2, 0.01, 0.99, 0.001, None, "The loss diverged."),
+]
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +29,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("compared")
     write_all(root)
     write_variant(root, "sixth", rider=RIDER)
+    write_curves(root, "sixth", 3.5)
     write_params(root, variants={"base": {}, "flip": {}, "sixth": {}})
     main(root)
     return root
@@ -33,6 +44,25 @@ def root(tmp_path: Path) -> Path:
 def write_all(root: Path) -> None:
     write_city(root)
     shutil.copytree(ROOT / "metrics/published_2021", root / "metrics/published_2021")
+    write_json(root / "metrics/data/test.json", {"images": 3, "instances_car": 4, "instances_rider": 0})
+    write_finding(root / "tuning/coarse/random/sweep.yaml", Sweep(Candidate("random.h5", "resnet14", "sgd"), RATES))
+    write_table(root / "tuning/coarse/random/history.csv", "learning_rate,epoch,val_loss\n0.01,1,1.5\n")
+    search = Search("sgd", SearchSpace(None, (1e-4, 1e-2), (0.9, 0.99)), TRIALS[:1], TRIALS)
+    write_finding(root / "tuning/hyperband/sgd/search.yaml", search)
+    write_table(root / "tuning/hyperband/sgd/history.csv", "trial,epoch,val_loss\n0,1,1.50\n")
+    write_curves(root, "base", 2.5)
+    write_curves(root, "flip", 1.5)
+
+
+def write_curves(root: Path, variant: str, loss: float) -> None:
+    """Writes what a training and an evaluation leave for the plots."""
+    write_table(root / f"plots/history/{variant}.csv", f"epoch,val_loss\n1,{loss}\n")
+    write_table(root / f"plots/curves/{variant}.csv", "class,recall,precision\ncar,0.5,1.0\n")
+
+
+def write_table(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def read_page(root: Path) -> str:
@@ -66,8 +96,38 @@ def test_variants_that_left_params_leave_the_comparison(root: Path) -> None:
     assert "| AP50 | 0.500 |\n" in read_page(root)
 
 
-def test_the_chart_is_drawn(compared: Path) -> None:
-    assert cv2.imread(str(compared / "plots/ap_by_iou.png")).std() > 10
+@pytest.mark.parametrize("name", ["ap_by_iou", "sweeps", "trials"])
+def test_charts_are_drawn(compared: Path, name: str) -> None:
+    assert cv2.imread(str(compared / f"plots/tables/{name}.png")).std() > 10
+
+
+def test_tables_are_joined_with_the_names_of_their_parts(compared: Path) -> None:
+    def read(name: str) -> list[list[str]]:
+        return [line.split(",") for line in (compared / f"plots/tables/{name}.csv").read_text().splitlines()]
+
+    losses = [["base", "1", "2.5"], ["flip", "1", "1.5"], ["sixth", "1", "3.5"]]
+    assert read("losses") == [["variant", "epoch", "val_loss"], *losses]
+    assert [row[0] for row in read("precision_recall")] == ["variant", "base", "flip", "sixth"]
+    assert read("learning_rates")[1:] == [["random", "0.01", "1", "1.5"]]
+    assert read("trials")[1:] == [["sgd", "0", "1", "1.50"]]
+    assert read("classes") == [["split", "class", "instances"], ["test", "car", "4"], ["test", "rider", "0"]]
+
+
+def test_columns_that_a_part_lacks_stay_empty(root: Path) -> None:
+    write_table(root / "plots/history/flip.csv", "epoch,val_loss,val_mask_loss\n1,1.5,0.5\n")
+    main(root)
+    losses = pd.read_csv(root / "plots/tables/losses.csv")
+    assert losses.val_mask_loss.isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"), [("coarse/random/sweep", "coarse@random"), ("hyperband/sgd/search", "hyperband@sgd")]
+)
+def test_what_is_missing_names_its_stage(root: Path, name: str, stage: str) -> None:
+    (root / f"tuning/{name}.yaml").unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name}\.yaml` must exist; `dvc repro {stage}` makes it"):
+        main(root)
+    assert not (root / "plots/tables").exists()
 
 
 def test_variants_must_have_been_scored(root: Path) -> None:
