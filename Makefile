@@ -28,7 +28,7 @@ demo: $(RUNTIME) .dvc/config.local  ## Draws a synthetic city, runs the whole st
 
 cityscapes: $(RUNTIME) .dvc/config.local  ## The same on the Cityscapes that lies in data/cityscapes
 	$(BIN)/python stages/scale.py cityscapes
-	$(BIN)/maskrcnn doctor
+	$(BIN)/python -m maskrcnn doctor
 	$(BIN)/dvc repro
 	$(BIN)/dvc metrics show metrics/test
 
@@ -37,7 +37,7 @@ pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (
 	$(BIN)/dvc commit --quiet --force pretrain
 
 doctor: $(RUNTIME)  ## Tells what is installed, and what is missing
-	$(BIN)/maskrcnn doctor
+	$(BIN)/python -m maskrcnn doctor
 
 test: lint  ## Lint, types, floors and tests under both backends
 	$(PYTEST)

@@ -96,7 +96,7 @@ def test_scoring_alone_follows_its_code(clean: Path) -> None:
 
 
 def test_the_ap_table_compares_two_variants(clean: Path) -> None:
-    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "report.variant=flip", "report")) == ["report"]
+    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "report.variant=flip", "report")) == ["check", "report"]
     table = dvc(clean, "metrics", "diff", "HEAD", "flip", "--no-path", "--all", "--targets", "metrics/ap.json")
     header, *rows = table.splitlines()
     assert header.split() == ["Metric", "HEAD", "flip", "Change"]
@@ -109,19 +109,19 @@ def test_the_ap_table_compares_two_variants(clean: Path) -> None:
 def test_another_variant_runs_only_what_is_new(clean: Path) -> None:
     setting = "+variants.mirror={start: models/pretrained.h5, layers: heads, augment: [flip]}"
     stages = find_stages(dvc(clean, "exp", "run", "-n", "mirror", "-S", setting))
-    new = ("train", "predict", "evaluate", "compare", "draw")
-    assert sorted(stages) == sorted([*(f"{stage}@mirror" for stage in new), "tabulate"])
+    new = ("train", "predict", "evaluate", "draw")
+    assert sorted(stages) == sorted(["check", *(f"{stage}@mirror" for stage in new), "tabulate"])
 
 
 def test_overruled_hyperparameters_rerun_training_but_not_tuning(clean: Path) -> None:
     stages = find_stages(dvc(clean, "exp", "run", "-n", "rate", "-S", "select.learning_rate=0.00123", "train@base"))
-    assert stages == ["select", "train@base"]
+    assert stages == ["check", "select", "train@base"]
     assert read_yaml(clean / "tuning/selected.yaml")["learning_rate"] == 0.00123
 
 
 def test_pinned_hyperparameters_need_no_tuning(clean: Path) -> None:
     setting = "train.hyperparameters=pins/published_2021.yaml"
-    assert find_stages(dvc(clean, "exp", "run", "-n", "pinned", "-S", setting, "train@base")) == ["train@base"]
+    assert find_stages(dvc(clean, "exp", "run", "-n", "pinned", "-S", setting, "train@base")) == ["check", "train@base"]
 
 
 def test_a_changed_variant_reruns_alone(clean: Path) -> None:
@@ -159,6 +159,6 @@ def test_a_second_clone_without_images_pulls_all_that_is_shared(second: Path) ->
 
 def test_a_second_clone_with_images_makes_what_is_not_shared_and_trains_nothing(second: Path) -> None:
     stages = find_stages(dvc(second, "repro", "--pull"))
-    assert {stage.partition("@")[0] for stage in stages} == {"preprocess", "compare", "draw"}
+    assert {stage.partition("@")[0] for stage in stages} == {"preprocess", "draw"}
     assert find_models(second) == {*read_yaml(second / "params.yaml")["variants"], "pretrained"}
     assert "up to date" in dvc(second, "status")
