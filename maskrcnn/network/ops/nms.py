@@ -6,9 +6,10 @@ overlaps are computed at once, which takes N x N bytes and more for each image.
 """
 
 from jaxtyping import Bool, Float, Int
-from keras import backend, ops
+from keras import ops
 
 from maskrcnn.network.ops.boxes import pairwise_iou
+from maskrcnn.network.ops.kernels import uses_native_kernels
 from maskrcnn.project.notation import Array, Boxes, ClassIds
 
 GRID_COLUMNS = 9  # of the places that classes are shifted to: 81 fill a square
@@ -50,7 +51,7 @@ def batched_nms(
         raise ValueError(f"`max_count` must be positive; got {max_count}.")
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"`iou_threshold` must lie within [0, 1]; got {iou_threshold}.")
-    choose = _native_nms if backend.backend() == "tensorflow" else _portable_nms
+    choose = _native_nms if uses_native_kernels() else _portable_nms
     # A choice has no gradient, and TensorFlow's kernel would raise if asked for one.
     return choose(ops.stop_gradient(boxes), ops.stop_gradient(scores), max_count, iou_threshold, score_threshold)
 

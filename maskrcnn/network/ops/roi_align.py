@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from keras import backend, ops
+from keras import ops
 
+from maskrcnn.network.ops.kernels import uses_native_kernels
 from maskrcnn.project.notation import Array
 
 FINEST_LEVEL, COARSEST_LEVEL = 2, 5
@@ -47,7 +48,7 @@ def roi_align(
     if len(pyramid) != num_levels:
         raise ValueError(f"`pyramid` must hold the {num_levels} levels P2 to P5; got {len(pyramid)}.")
     indices = roi_levels(boxes_norm, image_shape, canonical_size) - FINEST_LEVEL
-    align = _native_roi_align if backend.backend() == "tensorflow" else _portable_roi_align
+    align = _native_roi_align if uses_native_kernels() else _portable_roi_align
     return align(pyramid, boxes_norm, indices, size)
 
 
@@ -89,7 +90,7 @@ def crop_and_resize_flat(
     Source:
         `tf.image.crop_and_resize`, which runs on TensorFlow; elsewhere the same values by gathering.
     """
-    crop = _native_crops if backend.backend() == "tensorflow" else _portable_crops
+    crop = _native_crops if uses_native_kernels() else _portable_crops
     return crop(features, boxes_norm, indices, size)
 
 
@@ -102,9 +103,9 @@ def _native_crops(features: Array, boxes_norm: Array, indices: Array, size: tupl
 
 def _portable_crops(features: Array, boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
     height, width, channels = features.shape[1:]
-    shapes = ops.broadcast_to(np.array([height, width], np.int32), (*indices.shape, 2))
+    shape = np.array([[height, width]], np.int32)
     pixels = ops.reshape(features, (-1, channels))
-    return _gather_crops(pixels, indices * (height * width), shapes, boxes_norm, size)
+    return _gather_crops(pixels, indices * (height * width), shape, boxes_norm, size)
 
 
 def _native_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
@@ -138,7 +139,7 @@ def _portable_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Ar
 def _gather_crops(
     pixels: Shaped[Array, "P C"],
     starts: Int[Array, "N"],
-    shapes: Int[Array, "N 2"],
+    shapes: Int[Array, "#N 2"],
     boxes_norm: Float[Array, "N 4"],
     size: tuple[int, int],
 ) -> Float[Array, "N h w C"]:
@@ -147,7 +148,7 @@ def _gather_crops(
     Args:
         pixels: all pixels of all maps.
         starts: where the map of each box starts in `pixels`.
-        shapes: height and width of the map of each box.
+        shapes: height and width of the map of each box, or one row for all.
     """
     pixels, boxes_norm = ops.cast(pixels, "float32"), ops.stop_gradient(boxes_norm)
     rows = _neighbors(boxes_norm[:, 0], boxes_norm[:, 2], shapes[:, 0], size[0])
