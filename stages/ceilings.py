@@ -1,4 +1,4 @@
-"""Scores the test truth squeezed through mini-masks: what a perfect network could reach.
+"""Scores the test truth after it passed through mini-masks: the best scores that a network could reach.
 
 Reads   data/processed/test.npz
 Writes  metrics/ceilings/{28,56}.json
@@ -9,30 +9,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import json
-import os
-from concurrent.futures import ThreadPoolExecutor
-
-from rich.progress import track
-
-from maskrcnn.data.cityscapes import CLASS_IDS, CLASS_NAMES, LABEL_IDS
-from maskrcnn.data.mini_masks import resize_mask
 from maskrcnn.data.records import Records, read_records
 from maskrcnn.project.command import run
-from maskrcnn.project.files import write_text
-from maskrcnn.scoring.average_precision import PerImageScores, score_per_image
+from maskrcnn.project.metrics import write_metrics
+from maskrcnn.project.threads import map_in_threads
 from maskrcnn.scoring.ceilings import squeeze_truth
-from maskrcnn.scoring.matching import Matches, match
+from maskrcnn.scoring.matches import Matches, match
 from maskrcnn.scoring.overlaps import measure_overlaps
+from maskrcnn.scoring.per_image_ap import PerImageAP, score_per_image
 from maskrcnn.scoring.regions import find_regions
-from maskrcnn.scoring.tables import iou_row, per_image_row
+from maskrcnn.scoring.rows import iou_row, known, per_image_row
 
-CLASSES = {LABEL_IDS[name]: class_id for name, class_id in CLASS_IDS.items() if class_id}
 SIDES = (28, 56)  # of the mask head's output, and of the mini-masks that it learns from
 
 
 def main(root: Path = Path()) -> None:
-    """Writes the per-image scores of squeezed truth, one file a side.
+    """Writes the per-image scores of the truth squeezed through mini-masks, one file per size.
 
     Args:
         root: Folder of the repository.
@@ -40,22 +32,20 @@ def main(root: Path = Path()) -> None:
     records = read_records(root / "data/processed/test.npz")
     for side in SIDES:
         scores = score_squeezed(records, side)
-        row = {"rAP": scores.range_ap, **iou_row(scores), **per_image_row(scores, CLASS_NAMES)}
-        write_text(root / f"metrics/ceilings/{side}.json", json.dumps(row, indent=2) + "\n")
+        row = known({"rAP": scores.range_ap}) | iou_row(scores) | per_image_row(scores, records.catalogue.class_names)
+        write_metrics(root / f"metrics/ceilings/{side}.json", row)
 
 
-def score_squeezed(records: Records, side: int) -> PerImageScores:
-    """Returns the per-image scores of the truth through masks of `side` x `side`."""
+def score_squeezed(records: Records, side: int) -> PerImageAP:
+    """Returns the per-image scores of the truth squeezed through masks of `side` x `side`."""
 
     def match_image(index: int) -> Matches:
-        regions = find_regions(records.instance_map(index))
-        squeezed = squeeze_truth(regions, CLASSES, (side, side), resize_mask)
-        return match(measure_overlaps(regions, squeezed, CLASSES, frozenset()))
+        instance_map = records.instance_map(index)
+        regions = find_regions(instance_map, records.catalogue)
+        return match(measure_overlaps(regions, squeeze_truth(instance_map, regions, (side, side))))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = pool.map(match_image, range(len(records)))
-        matches = list(track(images, f"Masks of {side} x {side}", total=len(records)))
-    return score_per_image(matches, len(CLASS_NAMES))
+    matches = map_in_threads(match_image, len(records), f"Masks of {side} x {side}")
+    return score_per_image(matches, len(records.catalogue.class_names))
 
 
 if __name__ == "__main__":

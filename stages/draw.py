@@ -12,30 +12,29 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.records import Records, read_image, read_records
 from maskrcnn.pictures.confusions import Mistake, draw_confusions
-from maskrcnn.pictures.detections import draw_detections, draw_masks, read_mask
+from maskrcnn.pictures.detections import draw_detections, draw_masks, draw_proposals
 from maskrcnn.pictures.panels import spread_indices
-from maskrcnn.pictures.proposals import draw_proposals
-from maskrcnn.pictures.verdicts import draw_verdicts, measure_image
+from maskrcnn.pictures.verdicts import draw_verdicts
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Compare, Data, Draw
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
+from maskrcnn.project.threads import map_in_threads
 from maskrcnn.results.predictions import Predictions, read_predictions
 from maskrcnn.results.proposals import read_proposals
+from maskrcnn.results.rle import decode_mask
 from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
-from maskrcnn.scoring.overlaps import Overlaps
+from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
+from maskrcnn.scoring.regions import find_regions
 
 
 def main(variant: str, root: Path = Path()) -> None:
@@ -53,13 +52,13 @@ def main(variant: str, root: Path = Path()) -> None:
     settings = params.section(Draw)
     reference = params.section(Compare).reference
     records = read_records(root / "data/processed/test.npz")
-    found = Found(variant, root / data.root, records, read_objects(root, variant, records))
+    found = read_found(root, variant, data.root, records)
     with whole_folder(root / f"pictures/found/{variant}") as folder:
         draw_images(folder, found, read_regions(root, found, settings), settings.min_score)
         write_pictures(folder / "confusions", draw_mistakes(found, settings))
         if variant != reference:
-            others = {reference: read_objects(root, reference, records), variant: found.predictions}
-            write_pictures(folder / "compare", draw_side_by_side(found, others, settings))
+            pair = (read_found(root, reference, data.root, records), found)
+            write_pictures(folder / "compare", draw_side_by_side(pair, settings))
 
 
 class Found(NamedTuple):
@@ -74,11 +73,18 @@ class Found(NamedTuple):
         """Returns one image at the size that the network saw."""
         return read_image(self.images_root / self.records[index].image_path, self.records.image_shape)
 
+    def measure(self, index: int) -> Overlaps:
+        """Returns the overlaps of predictions and truth in one image."""
+        regions = find_regions(self.records.instance_map(index), self.records.catalogue)
+        return measure_overlaps(regions, self.predictions[index])
 
-def read_objects(root: Path, variant: str, records: Records) -> list[Predictions]:
-    """Returns what a variant found in every image."""
+
+def read_found(root: Path, variant: str, images: str, records: Records) -> Found:
+    """Reads what a variant found in every image of the split."""
     path = root / f"predictions/{variant}.json"
-    return read_predictions(path, len(records), records.image_shape, len(CLASS_NAMES))
+    class_count = len(records.catalogue.class_names)
+    predictions = read_predictions(path, len(records), records.image_shape, class_count)
+    return Found(variant, root / images, records, predictions)
 
 
 def read_regions(root: Path, found: Found, settings: Draw) -> dict[int, Boxes]:
@@ -91,13 +97,6 @@ def read_regions(root: Path, found: Found, settings: Draw) -> dict[int, Boxes]:
     return {index: proposals[name][: settings.proposals] for index, name in names.items()}
 
 
-def draw_images(folder: Path, found: Found, regions: dict[int, Boxes], min_score: float) -> None:
-    """Writes the pictures of every kind, one folder per kind."""
-    for index in track(regions, f"Pictures of {found.variant}"):
-        for kind, figure in draw_image(found, index, regions[index], min_score).items():
-            write_pictures(folder / kind, [(found.records.names[index], figure)])
-
-
 def write_pictures(folder: Path, figures: Iterable[tuple[str, Figure]]) -> None:
     """Writes figures by their names."""
     folder.mkdir(exist_ok=True)
@@ -105,38 +104,45 @@ def write_pictures(folder: Path, figures: Iterable[tuple[str, Figure]]) -> None:
         figure.savefig(folder / f"{name}.png")
 
 
-def draw_side_by_side(
-    found: Found, predictions: Mapping[str, Sequence[Predictions]], settings: Draw
-) -> Iterator[tuple[str, Figure]]:
-    """Yields the verdicts on two variants in the same images."""
-    for index in spread_indices(settings.images, len(found.records)):
-        panels = {name: objects[index] for name, objects in predictions.items()}
-        instance_map = found.records.instance_map(index)
-        yield found.records.names[index], draw_verdicts(found.read(index), instance_map, panels, settings.min_score)
+def draw_images(folder: Path, found: Found, regions: dict[int, Boxes], min_score: float) -> None:
+    """Writes the pictures of every kind, one folder per kind."""
+    for index in track(regions, f"Pictures of {found.variant}"):
+        for kind, figure in draw_image(found, index, regions[index], min_score).items():
+            write_pictures(folder / kind, [(found.records.names[index], figure)])
 
 
 def draw_image(found: Found, index: int, regions: Boxes, min_score: float) -> dict[str, Figure]:
     """Returns the pictures of one image by their kind."""
     image, objects, name = found.read(index), found.predictions[index], found.records.names[index]
-    instance_map = found.records.instance_map(index)
+    instance_map, class_names = found.records.instance_map(index), found.records.catalogue.class_names
+    panels = {name: (objects, found.measure(index))}
     return {
         "proposals": draw_proposals(image, regions, f"{name}   the {len(regions)} best regions, the brightest first"),
         "masks": draw_masks(image, objects, min_score, name),
-        "verdicts": draw_verdicts(image, instance_map, {name: objects}, min_score),
-        "detections": draw_detections(image, objects, min_score, name),
+        "verdicts": draw_verdicts(image, instance_map, panels, min_score, class_names),
+        "detections": draw_detections(image, objects, min_score, name, class_names),
     }
+
+
+def draw_side_by_side(pair: Sequence[Found], settings: Draw) -> Iterator[tuple[str, Figure]]:
+    """Yields the verdicts on two variants in the same images."""
+    records = pair[0].records
+    for index in spread_indices(settings.images, len(records)):
+        panels = {found.variant: (found.predictions[index], found.measure(index)) for found in pair}
+        image, instance_map = pair[0].read(index), records.instance_map(index)
+        figure = draw_verdicts(image, instance_map, panels, settings.min_score, records.catalogue.class_names)
+        yield records.names[index], figure
 
 
 def draw_mistakes(found: Found, settings: Draw) -> Iterator[tuple[str, Figure]]:
     """Yields a sheet and its name for each of the pairs of classes that were confused most often."""
-    maps = (found.records.instance_map(index) for index in range(len(found.records)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        overlaps = list(pool.map(measure_image, maps, found.predictions))
-    counts = count_confusions(overlaps, len(CLASS_NAMES), settings.min_score)
+    class_names = found.records.catalogue.class_names
+    overlaps = map_in_threads(found.measure, len(found.records), "Overlaps")
+    counts = count_confusions(overlaps, len(class_names), settings.min_score)
     for actual, predicted in rank_confusions(counts, settings.confusions):
         confusions = find_confusions(overlaps, actual, predicted, settings.min_score, settings.crops)
         mistakes = [show_mistake(found, overlaps[one.image], one) for one in confusions]
-        truth, guess = CLASS_NAMES[actual], CLASS_NAMES[predicted]
+        truth, guess = class_names[actual], class_names[predicted]
         share = f"{counts[actual, predicted]} of {counts[actual].sum()}"
         yield f"{truth}_as_{guess}", draw_confusions(mistakes, f"{truth} taken for {guess}: {share}")
 
@@ -148,7 +154,7 @@ def show_mistake(found: Found, overlaps: Overlaps, confusion: Confusion) -> Mist
         image=found.read(index),
         image_name=found.records.names[index],
         truth=found.records.instance_map(index) == overlaps.truth_ids[truth],
-        prediction=read_mask(found.predictions[index], prediction, found.records.image_shape),
+        prediction=decode_mask(found.predictions[index].rles[prediction], found.records.image_shape),
         box_px=overlaps.truth_boxes_px[truth],
         score=overlaps.scores[prediction],
         iou=overlaps.ious[prediction, truth],

@@ -100,7 +100,7 @@ def draw_pictures(
             image = read_image(frame.image_path, image_shape)
             annotation = read_annotation(frame.polygons_path, raw_shape)
             instance_map = scale_map(paint_instances(annotation), image_shape)
-            picture = draw_truth(image, instance_map, records[index])
+            picture = draw_truth(image, instance_map, records[index], CLASS_NAMES)
             picture.savefig(unfinished / f"{frame.name}.png", dpi=100)
 
 

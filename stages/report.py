@@ -10,13 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import json
-
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Report
-from maskrcnn.project.files import write_text
+from maskrcnn.project.metrics import read_metrics, write_metrics
 from maskrcnn.project.params import read_params
-from maskrcnn.scoring.scores import read_scores
 
 COUNTS = "images"  # how many images hold a class: the same for every variant
 
@@ -29,9 +26,11 @@ def main(root: Path = Path()) -> None:
     """
     params = read_params(root / "params.yaml")
     variant = params.section(Report).variant
-    scores = read_scores(root / "metrics/test", variant) | read_scores(root / "metrics/iou", variant)
-    row = {name: value for name, value in scores.items() if not name.startswith(COUNTS)}
-    write_text(root / "metrics/ap.json", json.dumps(row, indent=2) + "\n")
+    tables = [
+        read_metrics(root / f"metrics/{table}/{variant}.json", f"evaluate@{variant}") for table in ("test", "iou")
+    ]
+    row = {name: value for name, value in (tables[0] | tables[1]).items() if not name.startswith(COUNTS)}
+    write_metrics(root / "metrics/ap.json", row)
 
 
 if __name__ == "__main__":

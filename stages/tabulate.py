@@ -10,7 +10,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
@@ -20,9 +19,9 @@ from maskrcnn.pictures.charts import draw_ap_by_iou, draw_sweeps, draw_trials
 from maskrcnn.pictures.panels import write_figure
 from maskrcnn.project.command import run
 from maskrcnn.project.files import whole_folder, write_text
+from maskrcnn.project.metrics import Metrics, read_metrics
 from maskrcnn.project.params import Params, read_params
-from maskrcnn.scoring.comparison import format_tables
-from maskrcnn.scoring.scores import Scores, read_scores
+from maskrcnn.scoring.markdown import format_tables
 from maskrcnn.tuning.comparison import Sweep
 from maskrcnn.tuning.findings import read_finding
 from maskrcnn.tuning.trials import Search
@@ -59,20 +58,23 @@ def main(root: Path = Path()) -> None:
     write_text(root / "metrics/tables.md", page)
 
 
-def format_page(ours: dict[str, Scores], published: dict[str, Scores], scale: str) -> str:
+def format_page(ours: dict[str, Metrics], published: dict[str, Metrics], scale: str) -> str:
     """Returns our tables and those of 2021, and whether they may be compared."""
     sources = {
         f"This repository, scale `{scale}`, {next(iter(ours.values()))['images']} test images": ours,
         "Published in 2021, Cityscapes, 174 test images": published,
     }
-    names = dict.fromkeys(key.removeprefix("cAP_") for row in ours.values() for key in row if key.startswith("cAP_"))
     note = COMPARABLE if scale == REAL_SCALE else NOT_COMPARABLE.format(scale=scale)
-    return HEAD.format(note=note) + format_tables(sources, ("background", *names))
+    return HEAD.format(note=note) + format_tables(sources)
 
 
-def read_all(metrics: Path, variants: Iterable[str]) -> dict[str, Scores]:
+def read_all(metrics: Path, variants: Iterable[str]) -> dict[str, Metrics]:
     """Returns the scores of variants: averages, classes and IoUs in one row."""
-    return {name: read_scores(metrics / "test", name) | read_scores(metrics / "iou", name) for name in variants}
+
+    def read(table: str, name: str) -> Metrics:
+        return read_metrics(metrics / f"{table}/{name}.json", f"evaluate@{name}")
+
+    return {name: read("test", name) | read("iou", name) for name in variants}
 
 
 def draw_tuning(folder: Path, tuning: Path, params: Params) -> None:
@@ -97,7 +99,8 @@ def join_tables(folder: Path, root: Path, params: Params) -> None:
     join(folder / "learning_rates.csv", "candidate", sweeps)
     searches = {name: root / f"tuning/hyperband/{name}/history.csv" for name in params.values["search"]}
     join(folder / "trials.csv", "search", searches)
-    counts = {name: json.loads((root / f"metrics/data/{name}.json").read_text()) for name in params.values["splits"]}
+    splits = params.values["splits"]
+    counts = {name: read_metrics(root / f"metrics/data/{name}.json", f"preprocess@{name}") for name in splits}
     pd.DataFrame(count_instances(counts)).to_csv(folder / "classes.csv", index=False)
 
 
@@ -108,7 +111,7 @@ def join(path: Path, column: str, tables: Mapping[str, Path]) -> None:
     joined[[column, *joined.columns.drop(column)]].to_csv(path, index=False)
 
 
-def count_instances(counts: Mapping[str, Mapping[str, int]]) -> list[dict[str, str | int]]:
+def count_instances(counts: Mapping[str, Metrics]) -> list[dict[str, str | int | float]]:
     """Returns one row for each split and class."""
     return [
         {"split": split, "class": key.removeprefix("instances_"), "instances": count}

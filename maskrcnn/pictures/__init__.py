@@ -1,1 +1,1 @@
-"""Pictures and charts. They are made here, and shown nowhere."""
+"""Pictures and charts. Functions return figures; none is displayed."""

@@ -1,4 +1,4 @@
-"""Charts of the study: AP by IoU, learning rates and trials, for those who do not open `dvc plots`."""
+"""Charts of the study as PNG files: AP by IoU, learning rates and trials."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from maskrcnn.pictures.panels import DOTS_PER_INCH
-from maskrcnn.scoring.matching import IOU_THRESHOLDS
-from maskrcnn.scoring.scores import Scores
+from maskrcnn.project.metrics import Metrics
+from maskrcnn.scoring.matches import IOU_THRESHOLDS
 
 Line = TypeVar("Line")
 
 SEARCHED = ("learning_rate", "momentum", "weight_decay")
-# Okabe and Ito's colours that stand out from white, each with a marker for those who see none of them.
+# Okabe and Ito's colours that are visible on white, each with a marker for readers who see no colours.
 STYLES = (
     ("#0072B2", "o"),
     ("#D55E00", "s"),
@@ -27,25 +27,26 @@ STYLES = (
 )
 
 
-def draw_ap_by_iou(scores: Mapping[str, Scores]) -> Figure:
-    """Draws a curve a variant.
+def draw_ap_by_iou(scores: Mapping[str, Metrics]) -> Figure:
+    """Draws one curve per variant.
 
     Args:
-        scores: Of each variant, with `AP50` to `AP95`.
+        scores: Metrics of each variant, with `AP50` to `AP95`; what is missing is not drawn.
     """
     figure, (axes,) = _new_charts(1)
     for name, row, style in _styled(scores):
-        axes.plot(IOU_THRESHOLDS, [row[f"AP{round(100 * iou)}"] for iou in IOU_THRESHOLDS], label=name, **style)
+        ap = [row.get(f"AP{round(100 * iou)}", np.nan) for iou in IOU_THRESHOLDS]
+        axes.plot(IOU_THRESHOLDS, ap, label=name, **style)
     _finish(axes, "AP by IoU, per image, all classes pooled", "IoU that a hit must reach", "AP")
     _add_legend(figure)
     return figure
 
 
 def draw_sweeps(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Draws the lowest validation loss of each candidate at each learning rate; crosses are rates without any.
+    """Draws the lowest validation loss of each candidate at each learning rate; a cross marks a rate without one.
 
     Args:
-        sweeps: Of each candidate a row a rate, with `learning_rate` and `val_loss`, None where it has none.
+        sweeps: For each candidate one row per rate, with `learning_rate` and `val_loss` (None if there is none).
     """
     figure, (axes,) = _new_charts(1)
     for place, (name, rows, style) in enumerate(_styled(sweeps)):
@@ -53,7 +54,7 @@ def draw_sweeps(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
         rates = [rate for rate, loss in losses.items() if loss is not None]
         axes.plot(rates, [losses[rate] for rate in rates], label=name, **style)
         lost = [rate for rate, loss in losses.items() if loss is None]
-        height = 0.98 - 0.04 * place  # of the chart: crosses of one rate lie apart
+        height = 0.98 - 0.04 * place  # of the chart, so that crosses at one rate do not overlap
         axes.plot(lost, [height] * len(lost), "x", color=style["color"], transform=axes.get_xaxis_transform())
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -65,10 +66,10 @@ def draw_sweeps(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
 
 
 def draw_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Draws the validation loss of each trial over what was searched.
+    """Draws the validation loss of each trial over each searched hyperparameter.
 
     Args:
-        searches: Of each optimizer its trials, with what was searched, `epochs` and `val_loss`, None if it failed.
+        searches: Trials of each optimizer, with the searched values, `epochs` and `val_loss` (None if it failed).
     """
     figure, panels = _new_charts(len(SEARCHED))
     for axes, searched in zip(panels, SEARCHED, strict=True):
@@ -84,7 +85,7 @@ def draw_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
 
 
 def _new_charts(count: int) -> tuple[Figure, list[Axes]]:
-    """Returns a figure of charts, three a row."""
+    """Returns a figure of charts, at most three per row."""
     columns = min(count, 3)
     rows = -(-count // columns)
     size = (7.5, 5.0) if count == 1 else (4.6 * columns, 3.6 * rows)
@@ -93,13 +94,13 @@ def _new_charts(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def _styled(lines: Mapping[str, Line]) -> Iterator[tuple[str, Line, dict[str, Any]]]:
-    """Yields lines with their colour and marker, which come again after seven."""
+    """Yields lines with their colour and marker, which repeat after seven."""
     for (name, values), (color, marker) in zip(lines.items(), cycle(STYLES), strict=False):
         yield name, values, {"color": color, "marker": marker}
 
 
 def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
-    """Names a chart and its axes."""
+    """Adds title, labels and grid to a chart."""
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)

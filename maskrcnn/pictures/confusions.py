@@ -1,4 +1,4 @@
-"""Sheets of objects that were taken for another class."""
+"""Sheets of objects that were predicted as another class."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from maskrcnn.project.notation import Boxes, Image
 TRUTH, PREDICTION = "#F0E442", "#D55E00"
 COLUMNS = 3
 CELL = 3.8  # inches
-MARGIN = 0.35  # of the object's longer side, seen around it
-SMALLEST_SIDE = 24  # pixels: less says nothing about the surroundings
+MARGIN = 0.35  # of the object's longer side, shown on each side of it
+SMALLEST_SIDE = 24  # pixels; smaller windows show no surroundings
 
 
 class Mistake(NamedTuple):
-    """One object that was taken for another class.
+    """One object that was predicted as another class.
 
     Attributes:
         image: What the network saw.
         image_name: Of the frame.
         truth: The object's mask.
-        prediction: The mask that found it.
+        prediction: The predicted mask that matches it.
         box_px: Of the truth.
         score: Of the prediction.
         iou: Of the two masks.
@@ -40,7 +40,7 @@ class Mistake(NamedTuple):
 
 
 def draw_confusions(mistakes: Sequence[Mistake], title: str) -> Figure:
-    """Draws objects of one class that were taken for one other, each with its surroundings.
+    """Draws objects of one class that were predicted as one other class, each with its surroundings.
 
     Args:
         mistakes: At least one.

@@ -1,43 +1,66 @@
-"""Pictures of what the network finds: boxes with class and score, and masks of instances."""
+"""Pictures of what the network finds: regions of interest, boxes with class and score, and masks."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.pictures.panels import Mask, add_box, add_outline, dim, new_panels, show_image, spread_colors, tint
+from maskrcnn.pictures.panels import add_box, add_outline, dim, new_panels, show_image, spread_colors, tint
 from maskrcnn.project.notation import Image
 from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.runs import decode_counts, fill_mask
+from maskrcnn.results.rle import decode_mask
 
 STRONG = 0.65  # opacity of masks over a dim picture
+RANKS = colormaps["cividis_r"]  # from the best region, yellow, to the last one, dark blue: readable in grey too
 
 
-def draw_detections(image: Image, found: Predictions, min_score: float, title: str) -> Figure:
-    """Draws the boxes of one image with class and score, the most certain on top.
+def draw_proposals(image: Image, boxes_px: Float[np.ndarray, "R 4"], title: str) -> Figure:
+    """Draws regions of interest, the best ones brightest and on top.
+
+    Args:
+        image: What the network saw.
+        boxes_px: The best first.
+        title: Stands above the picture.
+    """
+    figure, (axes,) = new_panels(image.shape[:2], [title])
+    show_image(axes, dim(image))
+    colors = RANKS(np.linspace(0, 1, max(len(boxes_px), 1)))[:, :3]
+    for box, color in reversed(list(zip(boxes_px, colors, strict=False))):
+        add_box(axes, box, color)
+    return figure
+
+
+def draw_detections(
+    image: Image, found: Predictions, min_score: float, title: str, class_names: Sequence[str]
+) -> Figure:
+    """Draws the boxes of one image with class and score, the highest scores on top.
 
     Args:
         image: What the network saw.
         found: What it found there.
         min_score: Objects below this score are left out.
         title: Stands above the picture.
+        class_names: By class id.
     """
     figure, (axes,) = new_panels(image.shape[:2], [title])
     colors = spread_colors(len(found))
     picture = image / 255
     for index in rank_drawn(found, min_score):
-        picture = tint(picture, read_mask(found, index, image.shape[:2]), colors[index])
-        add_box(axes, found.boxes_px[index], colors[index], name_object(found, index))
+        picture = tint(picture, decode_mask(found.rles[index], image.shape[:2]), colors[index])
+        add_box(axes, found.boxes_px[index], colors[index], name_object(found, index, class_names))
     show_image(axes, picture)
     return figure
 
 
 def draw_masks(image: Image, found: Predictions, min_score: float, title: str) -> Figure:
-    """Draws the masks of one image before dim grey, each in its colour; the arguments are those above."""
+    """Draws the masks of one image over dim grey, each in its colour; arguments as in `draw_detections`."""
     figure, (axes,) = new_panels(image.shape[:2], [title])
     colors = spread_colors(len(found))
     picture = dim(image)
     for index in rank_drawn(found, min_score):
-        mask = read_mask(found, index, image.shape[:2])
+        mask = decode_mask(found.rles[index], image.shape[:2])
         picture = tint(picture, mask, colors[index], STRONG)
         add_outline(axes, mask, colors[index])
     show_image(axes, picture)
@@ -45,16 +68,11 @@ def draw_masks(image: Image, found: Predictions, min_score: float, title: str) -
 
 
 def rank_drawn(found: Predictions, min_score: float) -> list[int]:
-    """Returns the objects that are drawn, the most certain last and so on top."""
+    """Returns the objects to draw, by index; the highest scores come last, so they are drawn on top."""
     order = np.argsort(found.scores, kind="stable")
     return order[found.scores[order] >= min_score].tolist()
 
 
-def read_mask(found: Predictions, index: int, image_shape: tuple[int, int]) -> Mask:
-    """Returns the mask of one object at image size."""
-    return fill_mask(decode_counts(found.rles[index], image_shape), image_shape)
-
-
-def name_object(found: Predictions, index: int) -> str:
+def name_object(found: Predictions, index: int, class_names: Sequence[str]) -> str:
     """Returns class and score of one object."""
-    return f"{CLASS_NAMES[found.class_ids[index]]} {found.scores[index]:.2f}"
+    return f"{class_names[found.class_ids[index]]} {found.scores[index]:.2f}"

@@ -1,4 +1,4 @@
-"""What the panels of all pictures share: the image, its boxes, masks and colours that everybody can tell apart."""
+"""Panels of a figure: image, boxes, masks, labels, and colours that colour-blind readers can tell apart."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,12 +19,12 @@ Colors = Float[np.ndarray, "N 3"]
 Mask = Bool[np.ndarray, "H W"]
 Picture = Float[np.ndarray, "H W 3"]
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers too.
+# Okabe and Ito, "Color Universal Design" (2008): colour-blind readers can tell them apart.
 PALETTE = ("#56B4E9", "#009E73", "#F0E442", "#D55E00", "#0072B2", "#CC79A7", "#E69F00")
 PALER = (0.0, 0.45)  # share of white in every other round through the palette
 OPACITY = 0.5
 DOTS_PER_INCH = 100
-SMALLEST_WIDTH = 1024  # dots of a panel: smaller images are enlarged, so that labels do not drown them
+SMALLEST_WIDTH = 1024  # dots of a panel; smaller images are enlarged, so that labels do not hide them
 STRIP = 0.36  # inches above a panel, for its title
 
 
@@ -34,7 +34,7 @@ def spread_indices(count: int, total: int) -> list[int]:
 
 
 def spread_colors(count: int) -> Colors:
-    """Returns colours in [0, 1] of which neighbours in the list are easy to tell apart."""
+    """Returns colours in [0, 1]; neighbours in the list are easy to tell apart."""
     rounds = [divmod(index, len(PALETTE)) for index in range(count)]
     colors = [_pale(PALETTE[place], PALER[lap % len(PALER)]) for lap, place in rounds]
     return np.array(colors).reshape(-1, 3)
@@ -51,7 +51,7 @@ def new_panels(
 
     Args:
         image_shape: Height and width of the images.
-        titles: One a panel.
+        titles: One per panel.
         legend: Colours by what they mean.
     """
     height, width = image_shape
@@ -89,13 +89,13 @@ def show_image(axes: Axes, image: np.ndarray) -> None:
 
 
 def dim(image: Image) -> Picture:
-    """Returns the image in dim grey, before which colours stand out."""
+    """Returns the image in dim grey, as a background for colours."""
     return np.repeat(0.6 * image.mean(axis=2, keepdims=True) / 255, 3, axis=2)
 
 
 def tint(picture: Picture, mask: Mask, color: Color, opacity: float = OPACITY) -> Picture:
-    """Lays a mask over a picture in [0, 1]; what it covers stays visible."""
-    rgb: np.ndarray = np.array(to_rgb(color))  # type: ignore[arg-type]  # takes arrays, too
+    """Lays a transparent mask over a picture in [0, 1]."""
+    rgb: np.ndarray = np.array(to_rgb(color))  # type: ignore[arg-type]  # takes arrays too
     tinted = picture.copy()
     tinted[mask] = (1 - opacity) * picture[mask] + opacity * rgb
     return tinted
@@ -109,7 +109,7 @@ def add_outline(axes: Axes, mask: Mask, color: Color, line: str = "-") -> None:
 
 
 def add_box(axes: Axes, box: Boxes, color: Color, label: str = "", line: str = "-") -> None:
-    """Adds a box in pixels, and above it its label, if any."""
+    """Adds a box in pixels, with its label, if any, above it."""
     y1, x1, y2, x2 = box.tolist()
     axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=color, ls=line, lw=1.3))
     if label:

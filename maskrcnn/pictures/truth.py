@@ -1,28 +1,30 @@
 """Pictures of the truth: instances, their boxes, and what mini-masks make of their masks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import Record
-from maskrcnn.pictures.panels import Colors, add_box, show, spread_colors
+from maskrcnn.pictures.panels import Colors, add_box, dim, show, spread_colors
 from maskrcnn.project.notation import Image, InstanceMap
 
 LOST, GAINED = (0.95, 0.15, 0.15), (0.1, 0.55, 1.0)
-LABELLED_SHARE = 1 / 32  # of the image's width: narrower boxes would drown in their labels
+LABELLED_SHARE = 1 / 32  # of the image's width: the label of a narrower box would hide it
 
 
-def draw_truth(image: Image, instance_map: InstanceMap, record: Record) -> Figure:
-    """Draws four panels: boxes, masks, masks rebuilt from mini-masks, and where the last two differ.
+def draw_truth(image: Image, instance_map: InstanceMap, record: Record, class_names: Sequence[str]) -> Figure:
+    """Draws four panels: boxes, masks, masks rebuilt from mini-masks, and the pixels where the last two differ.
 
     Crowds have a dashed box and no mask.
 
     Args:
         image: At the size of the record.
-        instance_map: Cityscapes' id of every pixel of it.
+        instance_map: Instance id of every pixel.
         record: The truth of the image.
+        class_names: By class id.
     """
     original, rebuilt = number_masks(instance_map, record), number_mini_masks(record, image.shape[:2])
     colors = spread_colors(len(record.boxes))
@@ -31,7 +33,7 @@ def draw_truth(image: Image, instance_map: InstanceMap, record: Record) -> Figur
     figure.suptitle(f"{record.name}   instances: {len(record.boxes) - crowd_count}, crowds: {crowd_count}", fontsize=14)
     boxes, difference, masks, mini_masks = figure.subplots(2, 2).flat
     show(boxes, image, "Boxes")
-    _add_boxes(boxes, record, colors, image.shape[1] * LABELLED_SHARE)
+    _add_boxes(boxes, record, colors, image.shape[1] * LABELLED_SHARE, class_names)
     show(difference, *_compare(image, original, rebuilt))
     show(masks, _tint(image, original, colors), "Masks from the polygons")
     height, width = record.mini_masks.shape[1:]
@@ -40,7 +42,7 @@ def draw_truth(image: Image, instance_map: InstanceMap, record: Record) -> Figur
 
 
 def number_masks(instance_map: InstanceMap, record: Record) -> InstanceMap:
-    """Returns which instance every pixel shows, counted from 1 in the order of the record; else 0."""
+    """Returns the instance of every pixel, counted from 1 in the order of the record; 0 where there is none."""
     numbers = np.zeros(np.iinfo(np.uint16).max + 1, np.uint16)
     instances = np.flatnonzero(~record.is_crowd)
     numbers[record.instance_ids[instances]] = instances + 1
@@ -48,7 +50,7 @@ def number_masks(instance_map: InstanceMap, record: Record) -> InstanceMap:
 
 
 def number_mini_masks(record: Record, image_shape: tuple[int, int]) -> InstanceMap:
-    """Returns the same from the mini-masks; where several claim a pixel, the smallest has it."""
+    """Returns the same from the mini-masks; where several overlap, the smallest instance is on top."""
     numbered = np.zeros(image_shape, np.uint16)
     for index in np.argsort(-record.areas, kind="stable"):
         if not record.is_crowd[index]:
@@ -68,16 +70,16 @@ def _compare(image: Image, original: InstanceMap, rebuilt: InstanceMap) -> tuple
     """Returns the image in dim grey with the pixels that mini-masks lose or gain, and its title."""
     lost = (original > 0) & (rebuilt != original)
     gained = (original == 0) & (rebuilt > 0)
-    picture = np.repeat(0.6 * image.mean(axis=2, keepdims=True) / 255, 3, axis=2)
+    picture = dim(image)
     picture[lost], picture[gained] = LOST, GAINED
     pixels = max(np.count_nonzero(original), 1)
     shares = f"lose (red, {lost.sum() / pixels:.1%}) and gain (blue, {gained.sum() / pixels:.1%})"
     return picture, f"Pixels that mini-masks {shares}"
 
 
-def _add_boxes(axes: Axes, record: Record, colors: Colors, labelled_width: float) -> None:
-    """Adds the boxes, small ones on top, and the class of the wide ones."""
+def _add_boxes(axes: Axes, record: Record, colors: Colors, labelled_width: float, class_names: Sequence[str]) -> None:
+    """Adds the boxes, small ones on top, and the class name above those of at least `labelled_width` pixels."""
     for index in np.argsort(-record.areas, kind="stable"):
         box = record.boxes[index]
-        label = CLASS_NAMES[record.class_ids[index]] if box[3] - box[1] >= labelled_width else ""
+        label = class_names[record.class_ids[index]] if box[3] - box[1] >= labelled_width else ""
         add_box(axes, box, colors[index], label, "--" if record.is_crowd[index] else "-")

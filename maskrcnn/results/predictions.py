@@ -1,8 +1,8 @@
-"""Predictions as a file: COCO results JSON, the seam between inference and evaluation.
+"""Predictions as a file: JSON in the format of COCO results.
 
 The file is a list of `{"image_id", "category_id", "bbox": [x, y, width, height], "score",
 "segmentation": {"size": [height, width], "counts"}}`. `image_id` is the index of the image in its
-split's records, `category_id` the class id. pycocotools and other readers of COCO take it as it is.
+split's records, `category_id` the class id. pycocotools and other readers of COCO results can load it.
 """
 
 import json
@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Array
-from maskrcnn.results.runs import decode_counts, encode_mask
+from maskrcnn.results.rle import decode_runs, encode_mask
 
 KEYS = ("image_id", "category_id", "bbox", "score", "segmentation")
 
@@ -30,7 +30,7 @@ class Predictions:
         boxes_px: `(y1, x1, y2, x2)`, outer edge exclusive.
         class_ids: From 1; background is never predicted.
         scores: Within [0, 1].
-        rles: `counts` of each mask at image size, see `maskrcnn.results.runs`.
+        rles: `counts` of each mask at image size, see `maskrcnn.results.rle`.
     """
 
     boxes_px: Float[Array, "P 4"]
@@ -48,7 +48,7 @@ def encode_predictions(
     scores: Float[Array, " P"],
     masks: Bool[Array, "P H W"],
 ) -> Predictions:
-    """Returns what the network found in one image, its masks as run lengths.
+    """Returns the predictions of one image with their masks encoded as run lengths.
 
     Args:
         boxes_px: `(y1, x1, y2, x2)`, outer edge exclusive.
@@ -65,7 +65,7 @@ def write_predictions(path: Path, predictions: Iterable[Predictions], image_shap
 
     Args:
         path: The JSON file; its folder is made.
-        predictions: One an image, in the order of the records; may be a generator.
+        predictions: One per image, in the order of the records; may be a generator.
         image_shape: Height and width of every image.
     """
     with whole_file(path) as unfinished, unfinished.open("w") as file:
@@ -77,7 +77,12 @@ def write_predictions(path: Path, predictions: Iterable[Predictions], image_shap
 
 
 def result_entries(predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """Yields the entries of the file, image by image, as any reader of COCO results takes them."""
+    """Yields the entries of the file, image by image: COCO results.
+
+    Args:
+        predictions: One per image, in the order of the records.
+        image_shape: Height and width of every image.
+    """
     for image_id, found in enumerate(predictions):
         for (y1, x1, y2, x2), class_id, score, counts in zip(
             found.boxes_px.tolist(), found.class_ids.tolist(), found.scores.tolist(), found.rles, strict=True
@@ -96,16 +101,16 @@ def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int],
 
     Args:
         path: The JSON file.
-        image_count: Images of the split; ids run below it.
+        image_count: Images of the split.
         image_shape: Height and width of every image.
         class_count: Classes, background included.
 
     Returns:
-        One an image, in the order of the records; an image without entries is there, empty.
+        One per image, in the order of the records; empty for an image without entries.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: naming the file and the first entry that breaks a rule, and the rule.
+        ValueError: if an entry breaks a rule; it names the file, the first such entry and the rule.
     """
     entries = _read_list(path)
     by_image: list[list[dict[str, Any]]] = [[] for _ in range(image_count)]
@@ -152,16 +157,16 @@ def _check_entry(entry: Any, image_count: int, image_shape: tuple[int, int], cla
 
 
 def _check_mask(mask: Any, image_shape: tuple[int, int]) -> None:
-    """Refuses a run-length mask that does not fill an image of this shape."""
+    """Refuses what is not a run-length mask of an image of this shape."""
     if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str):
         raise ValueError(f"`segmentation` must have a `size` and compressed `counts`; got {str(mask)[:80]}.")
     if mask.get("size") != list(image_shape):
         raise ValueError(f"`segmentation.size` must be {list(image_shape)}; got {mask.get('size')!r}.")
-    decode_counts(mask["counts"], image_shape)
+    decode_runs(mask["counts"], image_shape)
 
 
 def _check_id(entry: dict[str, Any], ids: set[Any]) -> None:
-    """Refuses an `id`, which an entry may have, that an earlier entry had."""
+    """Refuses an `id`, which is optional, that an earlier entry has."""
     if "id" in entry:
         if not _is_whole(entry["id"]) or entry["id"] in ids:
             raise ValueError(f"`id` must be a whole number and occur once; got {entry['id']!r}.")

@@ -19,7 +19,7 @@ Proposals = Mapping[str, Num[Array, "R 4"]]
 
 
 def write_proposals(path: Path, proposals: Proposals) -> None:
-    """Writes the regions of some images, whole or not at all.
+    """Writes the regions of interest of some images, whole or not at all.
 
     Args:
         path: The JSON file; its folder is made.
@@ -30,11 +30,11 @@ def write_proposals(path: Path, proposals: Proposals) -> None:
 
 
 def read_proposals(path: Path) -> dict[str, Num[Array, "R 4"]]:
-    """Reads the regions of some images: the inverse of `write_proposals`.
+    """Reads the regions of interest of some images: the inverse of `write_proposals`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it does not map names to lists of boxes; naming the first image at fault.
+        ValueError: if it does not map names to lists of boxes; it names the first such image.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `dvc repro`, whose stage `predict` writes it.")
@@ -46,7 +46,7 @@ def read_proposals(path: Path) -> dict[str, Num[Array, "R 4"]]:
         raise ValueError(f"`{path}` must map images to boxes; got {type(content).__name__}.")
     for name, boxes in content.items():
         if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
-            raise ValueError(f"`{path}` must hold four finite numbers a box; got {str(boxes)[:80]} for {name}.")
+            raise ValueError(f"`{path}` must hold four finite numbers per box; got {str(boxes)[:80]} for {name}.")
     return {name: np.array(boxes, np.float64).reshape(-1, 4) for name, boxes in content.items()}
 
 

@@ -1,7 +1,7 @@
 """Predictions in the format of the Cityscapes benchmark.
 
-One text file an image, `NAME.txt`, with a line `NAME_K.png LABEL_ID SCORE` for each prediction, and
-that PNG beside it: 255 where the instance is, 0 elsewhere.
+One text file per image, `NAME.txt`, with a line `NAME_K.png LABEL_ID SCORE` for each prediction, and
+that PNG beside it: 255 inside the instance, 0 elsewhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from maskrcnn.project.files import whole_folder
 from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.runs import decode_counts, fill_mask
+from maskrcnn.results.rle import decode_mask
 
 
 def write_submission(
@@ -26,12 +26,12 @@ def write_submission(
     """Writes the predictions of a split, whole or not at all.
 
     Args:
-        folder: What was there is removed: the benchmark takes every file in it.
+        folder: Its old content is removed, because the benchmark reads every file in it.
         names: `CITY_SEQUENCE_FRAME` of each image.
-        predictions: One an image.
-        label_ids: Cityscapes' label id of each class id; predictions of other classes are left out.
+        predictions: One per image.
+        label_ids: Label id of each class id; predictions of other classes are left out.
         image_shape: Height and width of the predicted masks.
-        submission_shape: Height and width of the PNGs; the benchmark wants 1024 x 2048.
+        submission_shape: Height and width of the PNGs; 1024 x 2048 for the benchmark.
     """
     with whole_folder(folder) as unfinished:
         for name, found in zip(names, predictions, strict=True):
@@ -51,7 +51,7 @@ def _write_image(
     for index, (class_id, score) in enumerate(zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)):
         if class_id not in label_ids:
             continue
-        mask = fill_mask(decode_counts(found.rles[index], image_shape), image_shape).astype(np.uint8) * 255
+        mask = decode_mask(found.rles[index], image_shape).astype(np.uint8) * 255
         mask = cv2.resize(mask, submission_shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         (folder / f"{name}_{index}.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
         lines.append(f"{name}_{index}.png {label_ids[class_id]} {score!r}\n")

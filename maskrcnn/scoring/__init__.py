@@ -1,1 +1,1 @@
-"""Scores of predicted instances, from overlaps counted once an image; knows no network and no settings."""
+"""Scores of predicted instances: overlaps, matches, the three protocols, errors and tables. No network, no settings."""

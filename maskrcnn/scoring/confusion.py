@@ -1,4 +1,4 @@
-"""Which class was taken for which, background included."""
+"""Confusion of classes, background included."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Int
 
 from maskrcnn.project.notation import Array
-from maskrcnn.scoring.matching import UNMATCHED, choose_truths, lies_in_crowd
+from maskrcnn.scoring.matches import HIT_IOU, UNMATCHED, choose_truths, lies_in_crowd, rank
 from maskrcnn.scoring.overlaps import Overlaps
 
 BACKGROUND = 0
 
 
 class Confusion(NamedTuple):
-    """A truth that was taken for another class: the image, and in it prediction and truth, by index."""
+    """A truth predicted as another class: the index of the image, and of prediction and truth in it."""
 
     image: int
     prediction: int
@@ -22,25 +22,25 @@ class Confusion(NamedTuple):
 
 
 def count_confusions(
-    overlaps: Iterable[Overlaps], class_count: int, min_score: float, iou_threshold: float = 0.5
+    overlaps: Iterable[Overlaps], class_count: int, min_score: float, iou_threshold: float = HIT_IOU
 ) -> Int[Array, "K K"]:
-    """Counts truths by their own class and the class of the prediction that found them.
+    """Counts truths by their own class and the class of the prediction that matches them.
 
-    Predictions choose truths as in `matching`, but of any class, so that a rider taken for a person shows.
-    Predictions mostly in a crowd of their class are left out.
+    Predictions are matched as in `matches`, but with truths of any class, so that a rider predicted as a
+    person is a confusion. Unmatched predictions mostly in a crowd of their class are left out.
 
     Args:
-        overlaps: One an image.
+        overlaps: One per image.
         class_count: Classes, background included.
-        min_score: Predictions below it do not exist.
-        iou_threshold: What a prediction must share with a truth.
+        min_score: Predictions below it are left out.
+        iou_threshold: IoU from which a prediction matches a truth.
 
     Returns:
         Rows are true classes, columns predicted ones. Column 0 counts missed truths, row 0 false alarms.
     """
     counts = np.zeros((class_count, class_count), np.int64)
     for image in overlaps:
-        order, truths = pair_any_class(image, min_score, iou_threshold)
+        order, truths = match_any_class(image, min_score, iou_threshold)
         is_found = truths != UNMATCHED
         counted = is_found | ~lies_in_crowd(image)[order]
         true_classes = np.where(is_found, np.append(image.truth_class_ids, BACKGROUND)[truths], BACKGROUND)
@@ -50,21 +50,20 @@ def count_confusions(
     return counts
 
 
-def pair_any_class(
-    image: Overlaps, min_score: float, iou_threshold: float = 0.5
+def match_any_class(
+    image: Overlaps, min_score: float, iou_threshold: float = HIT_IOU
 ) -> tuple[Int[Array, " p"], Int[Array, " p"]]:
-    """Returns predictions by falling score, and the truth of any class that each found, or -1; see above."""
-    order = np.argsort(-image.scores, kind="stable")
-    order = order[(image.scores >= min_score)[order]]
+    """Returns predictions by falling score, and the truth of any class that each matches, or -1."""
+    order = rank(image, min_score)
     return order, choose_truths(image.ious[order], np.array([iou_threshold]))[0]
 
 
 def rank_confusions(counts: Int[Array, "K K"], count: int) -> list[tuple[int, int]]:
-    """Returns the pairs of a true class and another that was predicted, the most frequent first.
+    """Returns the pairs of a true class and another predicted class, the most frequent first.
 
     Args:
-        counts: Of `count_confusions`.
-        count: At most that many; pairs that never occurred are left out, and so is the background.
+        counts: From `count_confusions`.
+        count: Maximum number of pairs; those that never occurred and the background are left out.
     """
     mistaken = counts * ~np.eye(len(counts), dtype=bool)
     mistaken[BACKGROUND], mistaken[:, BACKGROUND] = 0, 0
@@ -75,19 +74,19 @@ def rank_confusions(counts: Int[Array, "K K"], count: int) -> list[tuple[int, in
 def find_confusions(
     overlaps: Sequence[Overlaps], actual: int, predicted: int, min_score: float, count: int
 ) -> list[Confusion]:
-    """Lists truths of one class that were taken for another, those with the highest scores first.
+    """Lists truths of one class that were predicted as another, the highest scores first.
 
     Args:
-        overlaps: One an image.
+        overlaps: One per image.
         actual: Class id of the truths.
-        predicted: Class id of the predictions that found them.
-        min_score: Predictions below it do not exist.
-        count: At most that many.
+        predicted: Class id of the predictions that match them.
+        min_score: Predictions below it are left out.
+        count: Maximum number of confusions.
     """
     found = [
         Confusion(index, prediction, truth)
         for index, image in enumerate(overlaps)
-        for prediction, truth in zip(*(column.tolist() for column in pair_any_class(image, min_score)), strict=True)
+        for prediction, truth in zip(*(column.tolist() for column in match_any_class(image, min_score)), strict=True)
         if truth != UNMATCHED and image.truth_class_ids[truth] == actual and image.class_ids[prediction] == predicted
     ]
     return sorted(found, key=lambda one: -overlaps[one.image].scores[one.prediction])[:count]

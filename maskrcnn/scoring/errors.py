@@ -1,8 +1,8 @@
-"""What kind of mistake every wrong prediction and every missed truth is.
+"""The errors in an image by kind: wrong predictions and missed truths.
 
 Source:
-    TIDE (arXiv:2008.08115), section 2.2. Difference: a prediction that lies badly on a truth of
-    another class counts as background, not as a kind of its own.
+    TIDE (arXiv:2008.08115), section 2.2. Difference: a prediction of the wrong class whose IoU is below
+    the foreground threshold counts as background, not as a kind of its own.
 """
 
 from collections.abc import Iterable
@@ -13,20 +13,20 @@ import numpy as np
 from jaxtyping import Float
 
 from maskrcnn.project.notation import Array
-from maskrcnn.scoring.matching import UNMATCHED, match
+from maskrcnn.scoring.matches import HIT_IOU, UNMATCHED, match, rank
 from maskrcnn.scoring.overlaps import Overlaps
 
-FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
+BACKGROUND_IOU = 0.1  # below it a prediction of the right class counts as background
 KINDS = ("class", "localisation", "duplicate", "background", "missed")
 
 
 class Error(NamedTuple):
-    """One mistake; area and box in pixels.
+    """One error; area and box in pixels.
 
     Attributes:
-        kind: `class`: on a truth of another class. `localisation`: badly on a truth of its class.
-            `duplicate`: on a truth that a better prediction found. `background`: on no truth; where the
-            score is high, the truth may lack an instance. `missed`: a truth that no prediction explains.
+        kind: `class`: matches a truth of another class. `localisation`: overlaps a truth of its class, but
+            not enough. `duplicate`: matches a truth that a better prediction already matches. `background`:
+            overlaps no truth of its class. `missed`: a truth that no prediction matches or overlaps so.
         class_id: Of the prediction; of the truth if missed.
         score: Of the prediction; 0 if missed.
         iou: With the truth (if missed, the prediction) that it overlaps most.
@@ -44,37 +44,43 @@ class Error(NamedTuple):
     box_px: tuple[float, ...]
 
 
-def find_errors(overlaps: Overlaps, min_score: float) -> list[Error]:
-    """Lists the mistakes in one image.
+def find_errors(
+    overlaps: Overlaps, min_score: float, foreground_iou: float = HIT_IOU, background_iou: float = BACKGROUND_IOU
+) -> list[Error]:
+    """Lists the errors in one image.
 
     Args:
         overlaps: Of the image.
-        min_score: Predictions below it do not exist.
+        min_score: Predictions below it are left out.
+        foreground_iou: IoU from which a prediction matches a truth.
+        background_iou: IoU from which a prediction is badly localised instead of background.
     """
-    order = np.argsort(-overlaps.scores, kind="stable")
-    kept = order[overlaps.scores[order] >= min_score]
-    image = overlaps.select(kept, np.arange(len(overlaps.truth_ids)))
-    matches = match(image, np.array([FOREGROUND_IOU]))
+    image = overlaps.select(rank(overlaps, min_score), np.arange(len(overlaps.truth_ids)))
+    matches = match(image, np.array([foreground_iou]))
     truths = matches.truths[0]
     is_wrong = (truths == UNMATCHED) & ~matches.ignored[0]
-    ious = image.ious
-    own_ious = np.where(image.class_ids[:, None] == image.truth_class_ids, ious, 0.0)
-    explains = (ious >= FOREGROUND_IOU) | (own_ious >= BACKGROUND_IOU)
-    is_explained = explains[is_wrong].any(axis=0)
+    own_ious = np.where(image.class_ids[:, None] == image.truth_class_ids, image.ious, 0.0)
+    is_localised = own_ious >= background_iou
+    is_explained = ((image.ious >= foreground_iou) | is_localised)[is_wrong].any(axis=0)
     is_explained[truths[truths != UNMATCHED]] = True
-    alarms = [_describe_alarm(image, index, own_ious[index]) for index in np.flatnonzero(is_wrong).tolist()]
+    alarms = [
+        _describe_alarm(image, index, own_ious[index], foreground_iou, bool(is_localised[index].any()))
+        for index in np.flatnonzero(is_wrong).tolist()
+    ]
     return alarms + [_describe_miss(image, index) for index in np.flatnonzero(~is_explained).tolist()]
 
 
-def _describe_alarm(image: Overlaps, index: int, own_ious: Float[Array, " G"]) -> Error:
-    """Returns the mistake that a prediction is."""
+def _describe_alarm(
+    image: Overlaps, index: int, own_ious: Float[Array, " G"], foreground_iou: float, is_localised: bool
+) -> Error:
+    """Returns the error of a wrong prediction."""
     ious = image.ious[index]
-    own_iou, nearest = own_ious.max(initial=0.0), _nearest(ious)
-    if own_iou >= FOREGROUND_IOU:
+    nearest = _nearest(ious)
+    if own_ious.max(initial=0.0) >= foreground_iou:
         kind = "duplicate"
-    elif nearest is not None and ious[nearest] >= FOREGROUND_IOU:
+    elif ious.max(initial=0.0) >= foreground_iou:
         kind = "class"
-    elif own_iou >= BACKGROUND_IOU:
+    elif is_localised:
         kind, nearest = "localisation", int(own_ious.argmax())
     else:
         kind = "background"
@@ -90,7 +96,7 @@ def _describe_alarm(image: Overlaps, index: int, own_ious: Float[Array, " G"]) -
 
 
 def _describe_miss(image: Overlaps, index: int) -> Error:
-    """Returns the mistake of having missed a truth."""
+    """Returns the error of a missed truth."""
     ious = image.ious[:, index]
     nearest = _nearest(ious)
     return Error(
@@ -105,18 +111,18 @@ def _describe_miss(image: Overlaps, index: int) -> Error:
 
 
 def _nearest(ious: Float[Array, " N"]) -> int | None:
-    """Returns what overlaps most, if anything does."""
+    """Returns the index of the highest IoU; None if all are 0."""
     return int(ious.argmax()) if ious.any() else None
 
 
-def worst_errors(errors: Iterable[tuple[str, Error]], count: int) -> list[tuple[str, Error]]:
-    """Returns the worst mistakes of each class and kind, the worst first.
+def worst_errors(errors: Iterable[tuple[str, Error]], count: int = 20) -> list[tuple[str, Error]]:
+    """Returns the worst errors of each class and kind, the worst first.
 
     The worst false alarms have the highest scores, the worst misses the largest areas.
 
     Args:
         errors: With the name of their image.
-        count: At most that many of one class and kind.
+        count: Maximum number for each class and kind.
     """
     ranked = sorted(errors, key=lambda named: (named[1].class_id, named[1].kind, -named[1].score, -named[1].area))
     groups = groupby(ranked, key=lambda named: (named[1].class_id, named[1].kind))

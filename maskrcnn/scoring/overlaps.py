@@ -1,6 +1,8 @@
-"""The overlaps of one image, counted once; every protocol scores from them."""
+"""The overlaps of predictions and truth in one image.
 
-from collections.abc import Mapping, Set
+The per-image and the Cityscapes protocol score from them; COCO counts its own, see `coco_ap`.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +10,7 @@ from jaxtyping import Float, Int
 
 from maskrcnn.project.notation import Array
 from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.runs import decode_counts
+from maskrcnn.results.rle import decode_runs
 from maskrcnn.scoring.regions import Regions, shared_pixels
 
 
@@ -28,7 +30,7 @@ class Overlaps:
         intersections: Pixels that a prediction shares with a truth of any class.
         crowd_pixels: Pixels of a prediction that lie in the crowd region of its own class.
         crowd_areas: Area of the crowd region of a prediction's class.
-        void_pixels: Pixels of a prediction that lie where the annotators gave no verdict.
+        void_pixels: Pixels of a prediction that lie on void labels, see `Catalogue`.
     """
 
     boxes_px: Float[Array, "P 4"]
@@ -67,23 +69,18 @@ class Overlaps:
         )
 
 
-def measure_overlaps(
-    regions: Regions, predictions: Predictions, classes: Mapping[int, int], void_ids: Set[int]
-) -> Overlaps:
+def measure_overlaps(regions: Regions, predictions: Predictions) -> Overlaps:
     """Counts the pixels that predictions share with the regions of the truth.
 
     Args:
-        regions: The truth.
+        regions: The truth; instances that belong to no class are background.
         predictions: Of the same image.
-        classes: Class id of every label id that is a class; instances of other labels are background.
-        void_ids: Map values without a verdict.
     """
     shared = np.zeros((len(predictions), len(regions.ids)), np.int64)
     for row, counts in zip(shared, predictions.rles, strict=True):
-        row[:] = shared_pixels(decode_counts(counts, regions.image_shape), regions)
-    region_classes, is_instance = regions.class_ids(classes), regions.is_instance()
-    is_truth = is_instance & (region_classes > 0)
-    is_own_crowd = ~is_instance & (region_classes == predictions.class_ids[:, None])
+        row[:] = shared_pixels(decode_runs(counts, regions.image_shape), regions)
+    is_truth = regions.is_instance & (regions.class_ids > 0)
+    is_own_crowd = ~regions.is_instance & (regions.class_ids == predictions.class_ids[:, None])
     return Overlaps(
         boxes_px=predictions.boxes_px,
         class_ids=predictions.class_ids,
@@ -91,10 +88,10 @@ def measure_overlaps(
         areas=shared.sum(axis=1),
         truth_ids=regions.ids[is_truth],
         truth_boxes_px=regions.boxes_px()[is_truth],
-        truth_class_ids=region_classes[is_truth],
+        truth_class_ids=regions.class_ids[is_truth],
         truth_areas=regions.areas[is_truth],
         intersections=shared[:, is_truth],
         crowd_pixels=(shared * is_own_crowd).sum(axis=1),
         crowd_areas=(regions.areas * is_own_crowd).sum(axis=1),
-        void_pixels=shared[:, np.isin(regions.ids, list(void_ids))].sum(axis=1),
+        void_pixels=shared[:, regions.is_void].sum(axis=1),
     )

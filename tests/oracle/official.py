@@ -1,4 +1,4 @@
-"""Runs the official Cityscapes evaluator on the folders it is told, one line of JSON for each.
+"""Runs the official Cityscapes evaluator on folders; prints one line of JSON for each.
 
 Standard input names a folder on each line: `gt/NAME_gtFine_instanceIds.png` and `predictions/NAME.txt`.
 The answer holds `class_ap[threshold][label]`, null where the evaluator has none, and its own averages.
@@ -37,7 +37,7 @@ def evaluate(folder, labels):
 
 
 def evaluate_one(matches, label, overlap):
-    """Returns the AP of one label at one threshold; 0 where the evaluator stops, see `cityscapes.py`."""
+    """Returns the AP of one label at one threshold; 0 where the evaluator stops, see `cityscapes_ap.py`."""
     args = official.args
     args.instLabels, args.overlaps = [label], np.array([overlap])
     try:

@@ -1,3 +1,5 @@
+"""Charts: the lines and points that they show."""
+
 import numpy as np
 
 from maskrcnn.pictures.charts import STYLES, draw_ap_by_iou, draw_sweeps, draw_trials
@@ -7,7 +9,7 @@ def names_in_legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_ap_by_iou_is_a_falling_line_a_variant():
+def test_ap_by_iou_is_a_falling_line_a_variant() -> None:
     rows = {name: {f"AP{iou}": best - iou / 200 for iou in range(50, 100, 5)} for name, best in (("a", 1), ("b", 0.9))}
     figure = draw_ap_by_iou(rows)
     one, other = figure.axes[0].lines
@@ -16,7 +18,7 @@ def test_ap_by_iou_is_a_falling_line_a_variant():
     assert names_in_legend(figure) == ["a", "b"]
 
 
-def test_rates_are_sorted_and_those_that_diverged_are_crosses():
+def test_rates_are_sorted_and_those_that_diverged_are_crosses() -> None:
     sweep = [{"learning_rate": rate, "val_loss": loss} for rate, loss in ((0.1, None), (0.001, 2.0), (0.01, 1.0))]
     figure = draw_sweeps({"sgd": sweep, "adam": sweep})
     axes = figure.axes[0]
@@ -27,7 +29,7 @@ def test_rates_are_sorted_and_those_that_diverged_are_crosses():
     assert axes.get_xscale() == "log" and names_in_legend(figure) == ["sgd", "adam"]
 
 
-def test_trials_that_failed_are_left_out_and_longer_ones_are_larger():
+def test_trials_that_failed_are_left_out_and_longer_ones_are_larger() -> None:
     shared = {"momentum": 0.9, "weight_decay": 0.001}
     trials = [
         {"learning_rate": 0.001, "epochs": 1, "val_loss": 2.0} | shared,
@@ -42,6 +44,11 @@ def test_trials_that_failed_are_left_out_and_longer_ones_are_larger():
     assert [axes.get_xlabel() for axes in figure.axes] == ["learning_rate", "momentum", "weight_decay"]
 
 
-def test_more_variants_than_styles():
+def test_more_variants_than_styles() -> None:
     rows = {str(i): {f"AP{iou}": 0.5 for iou in range(50, 100, 5)} for i in range(len(STYLES) + 1)}
     assert len(draw_ap_by_iou(rows).axes[0].lines) == len(STYLES) + 1
+
+
+def test_an_iou_without_ap_is_not_drawn() -> None:
+    (line,) = draw_ap_by_iou({"base": {"AP50": 0.5}}).axes[0].lines
+    assert line.get_ydata()[0] == 0.5 and np.isnan(line.get_ydata()[1:]).all()

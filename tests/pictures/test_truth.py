@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from maskrcnn.data.cityscapes import paint_instances, read_annotation
+from maskrcnn.data.cityscapes import CLASS_NAMES, paint_instances, read_annotation
 from maskrcnn.data.records import Record, build_record, read_image
 from maskrcnn.pictures.panels import spread_colors
 from maskrcnn.pictures.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks
@@ -55,7 +55,7 @@ def test_the_smaller_of_two_mini_masks_lies_on_top(truth: Truth) -> None:
 
 def test_four_panels_show_boxes_difference_masks_and_mini_masks(truth: Truth) -> None:
     image, instance_map, record = truth
-    figure = draw_truth(image, instance_map, record)
+    figure = draw_truth(image, instance_map, record, CLASS_NAMES)
     boxes, difference, masks, mini_masks = figure.axes
     assert "instances: 2, crowds: 1" in figure.get_suptitle()
     np.testing.assert_array_equal(boxes.images[0].get_array(), image)
@@ -76,7 +76,7 @@ def test_four_panels_show_boxes_difference_masks_and_mini_masks(truth: Truth) ->
 
 def test_boxes_are_drawn_large_to_small_with_dashed_crowds(truth: Truth) -> None:
     image, instance_map, record = truth
-    panel = draw_truth(image, instance_map, record).axes[0]
+    panel = draw_truth(image, instance_map, record, CLASS_NAMES).axes[0]
     drawn = [patch for patch in panel.patches if isinstance(patch, Rectangle)]
     corners = [
         [
@@ -100,13 +100,13 @@ def test_boxes_are_drawn_large_to_small_with_dashed_crowds(truth: Truth) -> None
 def test_narrow_boxes_have_no_label(truth: Truth) -> None:
     image, instance_map, record = truth
     record.boxes[1, 3] = record.boxes[1, 1] + 3  # 3 of 128 pixels are less than a 32nd
-    panel = draw_truth(image, instance_map, record).axes[0]
+    panel = draw_truth(image, instance_map, record, CLASS_NAMES).axes[0]
     assert {text.get_text() for text in panel.texts} == {"person", "bus"}
 
 
 def test_an_image_without_truth_is_drawn(tmp_path: Path) -> None:
     frame = write_frame(tmp_path)
     record = build_record(frame, SHAPE, SHAPE, (8, 8), instance_map=False)
-    figure = draw_truth(read_image(frame.image_path, SHAPE), np.zeros(SHAPE, np.uint16), record)
+    figure = draw_truth(read_image(frame.image_path, SHAPE), np.zeros(SHAPE, np.uint16), record, CLASS_NAMES)
     assert "instances: 0, crowds: 0" in figure.get_suptitle()
     figure.savefig(tmp_path / "picture.png")

@@ -1,16 +1,20 @@
-"""Truth against prediction: what the colours of a panel say."""
+"""Pictures of truth against prediction."""
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
-from maskrcnn.data.cityscapes import CLASS_IDS
+from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.pictures.panels import OPACITY
 from maskrcnn.pictures.verdicts import ALARM, HIT, IGNORED, LEGEND, MISSED, draw_verdicts
 from maskrcnn.results.predictions import Predictions, encode_predictions
+from maskrcnn.scoring.overlaps import measure_overlaps
+from maskrcnn.scoring.regions import find_regions
 
 SHAPE = (16, 32)
-CAR, PERSON = CLASS_IDS["car"], CLASS_IDS["person"]
+CATALOGUE = Catalogue(("background", "car", "person"), {26: 1, 24: 2}, frozenset())
+CAR, PERSON = 1, 2
 IMAGE = np.zeros((*SHAPE, 3), np.uint8)
 
 
@@ -36,18 +40,24 @@ def part(rows: slice, columns: slice) -> np.ndarray:
     return mask
 
 
+def draw(instance_map: np.ndarray, **found: Predictions) -> Figure:
+    regions = find_regions(instance_map, CATALOGUE)
+    panels = {title: (predictions, measure_overlaps(regions, predictions)) for title, predictions in found.items()}
+    return draw_verdicts(IMAGE, instance_map, panels, 0.5, CATALOGUE.class_names)
+
+
 def pixel(axes, row: int, column: int) -> np.ndarray:
     return axes.images[0].get_array()[row, column]
 
 
-def test_every_verdict_has_its_colour(instance_map):
+def test_every_verdict_has_its_colour(instance_map) -> None:
     found = find(
         (instance_map == 26000, CAR, 0.9),
         (instance_map == 24000, CAR, 0.8),  # the person, taken for a car
         (instance_map == 24, PERSON, 0.7),
         (part(slice(10, 16), slice(20, 30)), CAR, 0.4),
     )
-    axes = draw_verdicts(IMAGE, instance_map, {"base": found}, 0.5).axes[0]
+    axes = draw(instance_map, base=found).axes[0]
     np.testing.assert_allclose(pixel(axes, 1, 1), OPACITY * np.array(to_rgb(HIT)))
     np.testing.assert_allclose(pixel(axes, 12, 1), OPACITY * np.array(to_rgb(IGNORED)))
     np.testing.assert_array_equal(pixel(axes, 12, 25), 0)  # below the score
@@ -58,17 +68,17 @@ def test_every_verdict_has_its_colour(instance_map):
     assert axes.get_title() == "base   hits: 1, missed: 1, false alarms: 1"
 
 
-def test_the_truth_of_a_hit_is_outlined_in_white(instance_map):
+def test_the_truth_of_a_hit_is_outlined_in_white(instance_map) -> None:
     found = find((part(slice(0, 6), slice(0, 7)), CAR, 0.9))
-    axes = draw_verdicts(IMAGE, instance_map, {"base": found}, 0.5).axes[0]
+    axes = draw(instance_map, base=found).axes[0]
     white = [patch for patch in axes.patches if patch.get_edgecolor()[:3] == (1, 1, 1)]
     assert [patch.get_xy().max(axis=0).tolist() for patch in white] == [[9.5, 5.5]]
     assert white[0].get_linestyle() == ":"
 
 
-def test_two_models_stand_side_by_side(instance_map):
+def test_two_models_stand_side_by_side(instance_map) -> None:
     found = find((instance_map == 26000, CAR, 0.9))
-    figure = draw_verdicts(IMAGE, instance_map, {"base": found, "flip": find()}, 0.5)
+    figure = draw(instance_map, base=found, flip=find())
     left, right = figure.axes
     assert left.get_title() == "base   hits: 1, missed: 1, false alarms: 0"
     assert right.get_title() == "flip   hits: 0, missed: 2, false alarms: 0"
@@ -76,7 +86,7 @@ def test_two_models_stand_side_by_side(instance_map):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(LEGEND)
 
 
-def test_verdicts_are_told_apart_by_their_brightness_alone():
+def test_verdicts_are_told_apart_by_their_brightness_alone() -> None:
     # What every reader sees, with or without colours: relative luminance of IEC 61966-2-1.
     linear = np.array([to_rgb(color) for color in (HIT, MISSED, ALARM)]) ** 2.2
     luminance = np.sort(linear @ [0.2126, 0.7152, 0.0722])

@@ -96,7 +96,10 @@ def test_scoring_alone_follows_its_code(clean: Path) -> None:
 
 
 def test_the_ap_table_compares_two_variants(clean: Path) -> None:
-    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "report.variant=flip", "report")) == ["check", "report"]
+    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "report.variant=flip", "report")) == [
+        "check",
+        "report",
+    ]
     table = dvc(clean, "metrics", "diff", "HEAD", "flip", "--no-path", "--all", "--targets", "metrics/ap.json")
     header, *rows = table.splitlines()
     assert header.split() == ["Metric", "HEAD", "flip", "Change"]

@@ -1,3 +1,5 @@
+"""Regions of interest as a file."""
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from maskrcnn.results.proposals import read_proposals, write_proposals
 BOXES = np.array([[0, 1, 20, 30], [4, 5, 6, 7]], np.int32)
 
 
-def test_written_regions_are_read_back(tmp_path):
+def test_written_regions_are_read_back(tmp_path) -> None:
     path = tmp_path / "proposals" / "base.json"
     write_proposals(path, {"munster_1": BOXES, "munster_2": BOXES[:0]})
     read = read_proposals(path)
@@ -15,12 +17,12 @@ def test_written_regions_are_read_back(tmp_path):
     assert read["munster_2"].shape == (0, 4)
 
 
-def test_no_images(tmp_path):
+def test_no_images(tmp_path) -> None:
     write_proposals(tmp_path / "base.json", {})
     assert read_proposals(tmp_path / "base.json") == {}
 
 
-def test_a_missing_file_names_its_stage(tmp_path):
+def test_a_missing_file_names_its_stage(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"base\.json` must exist; run `dvc repro`, whose stage `predict`"):
         read_proposals(tmp_path / "base.json")
 
@@ -30,13 +32,13 @@ def test_a_missing_file_names_its_stage(tmp_path):
     [
         ("{", "must be JSON"),
         ("[]", "must map images to boxes; got list"),
-        ('{"a": 1}', "must hold four finite numbers a box; got 1 for a"),
-        ('{"a": [[1, 2, 3]]}', r"must hold four finite numbers a box; got \[\[1, 2, 3\]\] for a"),
-        ('{"a": [[1, 2, 3, NaN]]}', "must hold four finite numbers a box"),
-        ('{"a": [[1, 2, 3, "4"]]}', "must hold four finite numbers a box"),
+        ('{"a": 1}', "must hold four finite numbers per box; got 1 for a"),
+        ('{"a": [[1, 2, 3]]}', r"must hold four finite numbers per box; got \[\[1, 2, 3\]\] for a"),
+        ('{"a": [[1, 2, 3, NaN]]}', "must hold four finite numbers per box"),
+        ('{"a": [[1, 2, 3, "4"]]}', "must hold four finite numbers per box"),
     ],
 )
-def test_damage_is_named(tmp_path, content, rule):
+def test_damage_is_named(tmp_path, content, rule) -> None:
     (tmp_path / "base.json").write_text(content)
     with pytest.raises(ValueError, match=rf"base\.json` {rule}"):
         read_proposals(tmp_path / "base.json")

@@ -1,7 +1,7 @@
-"""Random scenes that look for trouble: crowds, void, tiny regions, duplicates, ties, empty images.
+"""Random scenes of difficult cases: crowds, void, tiny regions, duplicates, ties, empty images.
 
-Protocols count pixels and do not care where they lie, so a scene is a line of segments wound up
-column by column. Predictions begin and end at fractions of a segment: IoUs fall on the thresholds.
+Protocols count pixels and ignore where they are, so a scene is a line of segments, folded into an image
+column by column. Predictions begin and end at fractions of a segment, so that IoUs are on the thresholds.
 """
 
 from typing import NamedTuple
@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.results.predictions import Predictions, encode_predictions
 from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.regions import Regions, find_regions
 
 SHAPE = (24, 32)
 CLASSES = {26: 1, 24: 2, 29: 9}  # car, person, caravan
-VOID_IDS = frozenset({0, 4, 29})
+CLASS_NAMES = ("background", "car", "person", *(f"class {class_id}" for class_id in range(3, 9)), "caravan")
+CATALOGUE = Catalogue(CLASS_NAMES, CLASSES, frozenset({0, 4, 29}))
 # Background, void, crowds of car, person and caravan, single cars, persons and a caravan.
 MAP_IDS = (7, 0, 4, 26, 26, 24, 29, 26000, 26001, 26002, 26003, 26004, 24000, 24001, 29000)
 LENGTHS = (20, 40, 60, 80, 99, 100, 101, 120, 160)  # the official protocol begins at 100 pixels
@@ -29,8 +31,11 @@ class Scene(NamedTuple):
     instance_map: np.ndarray
     predictions: Predictions
 
+    def regions(self) -> Regions:
+        return find_regions(self.instance_map, CATALOGUE)
+
     def overlaps(self) -> Overlaps:
-        return measure_overlaps(find_regions(self.instance_map), self.predictions, CLASSES, VOID_IDS)
+        return measure_overlaps(self.regions(), self.predictions)
 
 
 def wind(line: np.ndarray) -> np.ndarray:

@@ -1,33 +1,19 @@
+"""The precision-recall curve and its area: worked examples, brute force, and the published example."""
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskrcnn.scoring.average_precision import (
-    PerImageScores,
-    average_precision,
-    image_average_precisions,
-    precision_recall,
-    score_per_image,
-)
-from maskrcnn.scoring.matching import Matches
+from maskrcnn.scoring.average_precision import RECALLS, average_precision, mean_ap, precision_recall, trace_curve
+from maskrcnn.scoring.matches import match
+from tests.scoring.scenes import make_scene, scenes
 
+NAN = float("nan")
 PUBLISHED = np.array([4, 3, 2, 1, -1, 0])  # truth found by each prediction, of 5 truths
 
 
-def matches_of(truths, truth_class_ids, class_ids=None, ignored=None):
-    """Matches at one threshold; of one class unless told."""
-    count = len(truths)
-    return Matches(
-        class_ids=np.ones(count, int) if class_ids is None else np.array(class_ids, int),
-        scores=np.linspace(1, 0, count),
-        truths=np.array(truths, int).reshape(1, count),
-        ignored=np.zeros((1, count), bool) if ignored is None else np.array([ignored], bool),
-        truth_class_ids=np.array(truth_class_ids, int),
-    )
-
-
-def test_published_worked_example():
+def test_published_worked_example() -> None:
     precisions, recalls = precision_recall(PUBLISHED > -1, 5)
     assert np.allclose(precisions, [1, 1, 1, 1, 4 / 5, 5 / 6])
     assert np.allclose(recalls, [0.2, 0.4, 0.6, 0.8, 0.8, 1])
@@ -46,7 +32,7 @@ def test_published_worked_example():
         ([False, True, True], 2, 2 / 3),  # 1/2 at recall 1/2 is raised to the 2/3 at recall 1
     ],
 )
-def test_small_curves(found, truth_count, expected):
+def test_small_curves(found, truth_count, expected) -> None:
     assert average_precision(np.array(found, bool), truth_count) == pytest.approx(expected, abs=1e-12)
 
 
@@ -61,78 +47,72 @@ def area_by_rectangles(found, truth_count):
 
 
 @given(st.lists(st.booleans(), max_size=12), st.integers(0, 5))
-def test_equals_brute_force(found, missed):
+def test_equals_brute_force(found, missed) -> None:
     truth_count = max(sum(found) + missed, 1)
     expected = area_by_rectangles(found, truth_count)
     assert average_precision(np.array(found, bool), truth_count) == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.lists(st.booleans(), max_size=12), st.integers(1, 5))
-def test_false_alarm_at_the_end_changes_nothing(found, missed):
+def test_false_alarm_at_the_end_changes_nothing(found, missed) -> None:
     truth_count = sum(found) + missed
     longer = average_precision(np.array([*found, False], bool), truth_count)
     assert longer == average_precision(np.array(found, bool), truth_count)
 
 
-def test_ignored_predictions_leave_the_curve():
-    # The ignored alarm in front would halve the precision.
-    matches = matches_of([-1, 0], [1], ignored=[True, False])
-    assert image_average_precisions(matches).tolist() == [1.0]
+def trace(*split, class_id=1, threshold=0):
+    return trace_curve([match(scene.overlaps()) for scene in split], class_id, threshold)
 
 
-def test_class_sees_its_own_predictions_and_truths():
-    # Class 1: an alarm, then its truth: 1/2. Class 2: its truth at once: 1. Pooled: alarm, hit, hit: 2/3.
-    matches = matches_of([-1, 0, 1], [1, 2], class_ids=[1, 1, 2])
-    assert image_average_precisions(matches, 1).tolist() == [0.5]
-    assert image_average_precisions(matches, 2).tolist() == [1.0]
-    assert np.allclose(image_average_precisions(matches), [2 / 3])
+def test_worked_example() -> None:
+    # Of 2 truths: hit 0.9, alarm 0.8, hit 0.7. Precision 1 up to recall 1/2, then 2/3 up to 1.
+    found = [(0, 60, 1, 0.9), (300, 360, 1, 0.8), (60, 120, 1, 0.7)]
+    curve = trace(make_scene([(26000, 60), (26001, 60)], found))
+    assert curve.precisions[RECALLS <= 0.5] == pytest.approx(1) and curve.scores[RECALLS <= 0.5] == pytest.approx(0.9)
+    assert curve.precisions[RECALLS > 0.5] == pytest.approx(2 / 3)
+    assert curve.scores[RECALLS > 0.5] == pytest.approx(0.7)
 
 
-def test_means_and_counts():
-    images = [
-        matches_of([0], [1]),  # AP 1
-        matches_of([], [1, 2]),  # truth without prediction: AP 0
-        matches_of([-1], []),  # no truth: no AP, whatever is predicted
-    ]
-    scores = score_per_image(images, 4)
-    assert (scores.images, scores.images_without_truth) == (3, 1)
-    assert scores.ap.tolist() == [0.5]  # (1 + 0) / 2
-    # Class 1 is in two images and found in one, class 2 is missed, class 3 is nowhere.
-    assert scores.class_ap.tolist() == [[0, 0.5, 0, 0]]
-    assert scores.class_images.tolist() == [0, 2, 1, 0]
+def test_images_share_a_curve_in_order_of_score() -> None:
+    # The alarm of the second image scores between the hits of the first.
+    first = make_scene([(26000, 60), (26001, 60)], [(0, 60, 1, 0.9), (60, 120, 1, 0.7)])
+    second = make_scene([], [(0, 60, 1, 0.8)])
+    assert trace(first, second).precisions[-1] == pytest.approx(2 / 3)
 
 
-def test_no_truth_at_all():
-    scores = score_per_image([matches_of([-1], [])], 2)
-    assert scores.ap.tolist() == [0.0] and scores.images_without_truth == 1
+def test_recall_out_of_reach_has_no_precision() -> None:
+    curve = trace(make_scene([(26000, 60), (26001, 60)], [(0, 60, 1, 0.9)]))
+    assert curve.precisions.tolist() == [1.0] * 51 + [0.0] * 50
+    assert curve.scores.tolist() == [0.9] * 51 + [0.0] * 50
 
 
-# The table of 2021, a row for each IoU: base, flip, flip_crop, unfreeze_backbone, freeze_rpn_fpn.
-PUBLISHED_AP = np.array(
-    [
-        [0.587, 0.611, 0.615, 0.608, 0.623],
-        [0.566, 0.586, 0.590, 0.581, 0.602],
-        [0.534, 0.549, 0.546, 0.544, 0.567],
-        [0.487, 0.500, 0.488, 0.496, 0.508],
-        [0.430, 0.437, 0.416, 0.434, 0.444],
-        [0.352, 0.360, 0.338, 0.360, 0.362],
-        [0.274, 0.270, 0.250, 0.280, 0.275],
-        [0.187, 0.185, 0.171, 0.190, 0.188],
-        [0.099, 0.095, 0.085, 0.106, 0.100],
-        [0.001, 0.000, 0.000, 0.003, 0.001],
-    ]
-)
-PUBLISHED_RAP = [0.352, 0.360, 0.350, 0.360, 0.367]
+def test_threshold_is_chosen() -> None:
+    scene = make_scene([(26000, 100)], [(0, 60, 1, 0.9)])  # IoU 0.6
+    assert trace(scene, threshold=2).precisions[0] == 1 and trace(scene, threshold=3).precisions[0] == 0
 
 
-@pytest.mark.parametrize("variant", range(5))
-def test_published_rap_follows_from_the_published_ap(variant):
-    scores = PerImageScores(
-        ap=PUBLISHED_AP[:, variant],
-        class_ap=np.zeros((10, 11)),
-        class_images=np.zeros(11, int),
-        images=174,
-        images_without_truth=0,
-    )
-    # Both are rounded to three digits: the mean of the APs is off by up to 0.0005, and so is rAP.
-    assert scores.range_ap == pytest.approx(PUBLISHED_RAP[variant], abs=0.001)
+def test_crowds_are_no_alarms() -> None:
+    scene = make_scene([(26000, 60), (26, 60)], [(60, 120, 1, 0.9), (0, 60, 1, 0.8)])
+    assert trace(scene).precisions.tolist() == [1.0] * 101
+
+
+def test_class_without_truth_or_predictions_has_none() -> None:
+    scene = make_scene([(26000, 60)], [(0, 60, 2, 0.9)])
+    assert not trace(scene, class_id=1).precisions.any() and not trace(scene, class_id=2).precisions.any()
+
+
+@settings(max_examples=30)
+@given(st.lists(scenes(), min_size=1, max_size=2))
+def test_precision_falls_with_recall(split) -> None:
+    curve = trace(*split)
+    assert (np.diff(curve.precisions) <= 0).all() and (np.diff(curve.scores) <= 0).all()
+
+
+def test_class_without_truth_is_left_out_of_the_mean() -> None:
+    class_ap = np.array([[0.5, NAN, 1.0], [0.25, NAN, 0.25]])
+    assert mean_ap(class_ap) == 0.5  # (0.5 + 1 + 0.25 + 0.25) / 4
+    assert mean_ap(class_ap[:1]) == 0.75
+
+
+def test_no_truth_has_no_mean() -> None:
+    assert np.isnan(mean_ap(np.full((2, 2), NAN)))

@@ -1,25 +1,24 @@
+"""The truth through mini-masks."""
+
 import cv2
 import numpy as np
 import pytest
 
+from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.scoring.ceilings import squeeze_truth
 from maskrcnn.scoring.overlaps import measure_overlaps
 from maskrcnn.scoring.regions import find_regions
 
-CLASSES = {26: 1, 24: 2}
-
-
-def resize(mask, shape):
-    return cv2.resize(mask.astype(np.float64), shape[::-1], interpolation=cv2.INTER_LINEAR)
+CATALOGUE = Catalogue(("background", "car", "person"), {26: 1, 24: 2}, frozenset())
 
 
 def ious(instance_map, side):
-    regions = find_regions(instance_map)
-    squeezed = squeeze_truth(regions, CLASSES, (side, side), resize)
-    return squeezed, measure_overlaps(regions, squeezed, CLASSES, frozenset()).ious
+    regions = find_regions(instance_map, CATALOGUE)
+    squeezed = squeeze_truth(instance_map, regions, (side, side))
+    return squeezed, measure_overlaps(regions, squeezed).ious
 
 
-def test_filled_boxes_lose_nothing():
+def test_filled_boxes_lose_nothing() -> None:
     instance_map = np.full((40, 60), 7, np.uint16)
     instance_map[3:23, 5:50] = 26000
     instance_map[30:31, 0:2] = 24000
@@ -30,20 +29,20 @@ def test_filled_boxes_lose_nothing():
     assert overlaps == pytest.approx(np.eye(2))
 
 
-def test_score_is_the_iou():
+def test_score_is_the_iou() -> None:
     instance_map = np.full((200, 300), 7, np.uint16)
     cv2.circle(instance_map, (150, 100), 90, 26000, -1)
     squeezed, overlaps = ious(instance_map, 7)
     assert squeezed.scores[0] == pytest.approx(overlaps[0, 0])
 
 
-def test_finer_masks_lose_less_of_a_disc():
+def test_finer_masks_lose_less_of_a_disc() -> None:
     instance_map = np.full((200, 300), 7, np.uint16)
     cv2.circle(instance_map, (150, 100), 90, 26000, -1)
     coarse, fine = (ious(instance_map, side)[1][0, 0] for side in (7, 28))
     assert 0.7 < coarse < 0.97 < fine < 1
 
 
-def test_image_without_instances():
+def test_image_without_instances() -> None:
     squeezed, _ = ious(np.full((4, 5), 26, np.uint16), 7)
     assert len(squeezed) == 0

@@ -1,3 +1,5 @@
+"""Errors by kind: worked examples at both sides of each threshold, and laws on random scenes."""
+
 from collections import Counter
 
 from hypothesis import given, settings
@@ -13,27 +15,41 @@ def kinds_of(segments, found, min_score=0.0):
 CAR = [(26000, 100)]
 
 
-def test_found_truth_is_no_error():
+def test_found_truth_is_no_error() -> None:
     assert kinds_of(CAR, [(0, 100, 1, 0.9)]) == []
 
 
-def test_each_kind():
+def test_each_kind() -> None:
     assert kinds_of(CAR, [(0, 100, 1, 0.9), (0, 100, 1, 0.8)]) == ["duplicate"]
     assert kinds_of(CAR, [(0, 100, 2, 0.9)]) == ["class"]
     assert kinds_of(CAR, [(0, 30, 1, 0.9)]) == ["localisation"]  # IoU 0.3
     assert kinds_of(CAR, [(0, 30, 2, 0.9)]) == ["background", "missed"]
-    assert kinds_of(CAR, [(0, 9, 1, 0.9)]) == ["background", "missed"]  # IoU 0.09
     assert kinds_of(CAR, [(300, 400, 1, 0.9)]) == ["background", "missed"]
     assert kinds_of(CAR, []) == ["missed"]
 
 
-def test_crowd_and_low_scores_are_no_alarms():
+def test_thresholds_are_reached_by_equality() -> None:
+    assert kinds_of(CAR, [(0, 50, 1, 0.9)]) == []  # IoU 0.5
+    assert kinds_of(CAR, [(0, 49, 1, 0.9)]) == ["localisation"]
+    assert kinds_of(CAR, [(0, 50, 2, 0.9)]) == ["class"]
+    assert kinds_of(CAR, [(0, 49, 2, 0.9)]) == ["background", "missed"]
+    assert kinds_of(CAR, [(0, 10, 1, 0.9)]) == ["localisation"]  # IoU 0.1
+    assert kinds_of(CAR, [(0, 9, 1, 0.9)]) == ["background", "missed"]
+
+
+def test_thresholds_are_arguments() -> None:
+    overlaps = make_scene(CAR, [(0, 30, 1, 0.9)]).overlaps()
+    assert find_errors(overlaps, 0.5, foreground_iou=0.3) == []
+    assert [error.kind for error in find_errors(overlaps, 0.5, background_iou=0.31)] == ["background", "missed"]
+
+
+def test_crowd_and_low_scores_are_no_alarms() -> None:
     assert kinds_of([(26, 100)], [(0, 100, 1, 0.9)]) == []
     assert kinds_of(CAR, [(0, 100, 1, 0.9), (300, 400, 1, 0.4)], min_score=0.5) == []
     assert kinds_of(CAR, [(0, 100, 1, 0.4)], min_score=0.5) == ["missed"]
 
 
-def test_alarm_tells_where_and_what():
+def test_alarm_tells_where_and_what() -> None:
     # The person covers pixels 90 to 210: 10 of the car, all 100 of the bus-sized caravan (class 9).
     (error, missed) = find_errors(make_scene([(26000, 100), (29000, 100)], [(90, 210, 2, 0.75)]).overlaps(), 0.5)
     assert (error.kind, error.class_id, error.score, error.area) == ("class", 2, 0.75, 120)
@@ -44,7 +60,7 @@ def test_alarm_tells_where_and_what():
     assert missed.box_px == (0, 0, 24, 5)
 
 
-def test_localisation_names_the_truth_of_its_class():
+def test_localisation_names_the_truth_of_its_class() -> None:
     # 30 pixels of the car (IoU 0.3 = 30 / 100 of the union 130 - 30), 40 of the person, IoU 40 / 130.
     (error, _) = find_errors(make_scene([(26000, 90), (24000, 100)], [(60, 130, 1, 0.5)]).overlaps(), 0.5)
     assert (error.kind, error.other_class_id, error.iou) == ("localisation", 1, 30 / 130)
@@ -52,7 +68,7 @@ def test_localisation_names_the_truth_of_its_class():
 
 @settings(max_examples=40)
 @given(scenes())
-def test_every_truth_is_found_or_explained_or_missed(scene):
+def test_every_truth_is_found_or_explained_or_missed(scene) -> None:
     overlaps = scene.overlaps()
     counts = Counter(error.kind for error in find_errors(overlaps, 0.0))
     assert counts["missed"] <= len(overlaps.truth_ids)
@@ -61,7 +77,7 @@ def test_every_truth_is_found_or_explained_or_missed(scene):
         assert counts == Counter(missed=len(overlaps.truth_ids))
 
 
-def test_worst_come_first_by_class_and_kind():
+def test_worst_come_first_by_class_and_kind() -> None:
     split = {
         "a": make_scene([(26000, 40), (26001, 90)], [(300, 340, 1, 0.6), (400, 440, 2, 0.9)]),
         "b": make_scene([(26000, 60)], [(300, 340, 1, 0.8)]),

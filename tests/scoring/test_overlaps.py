@@ -1,14 +1,16 @@
+"""Overlaps of predictions and truth, and the same counted on whole masks."""
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.results.predictions import encode_predictions
 from maskrcnn.scoring.overlaps import measure_overlaps
 from maskrcnn.scoring.regions import find_regions
 
-CLASSES = {26: 1, 24: 2}  # car, person
-VOID = {0, 4}
+CATALOGUE = Catalogue(("background", "car", "person"), {26: 1, 24: 2}, frozenset({0, 4}))
 
 
 def predict(masks, class_ids):
@@ -16,11 +18,11 @@ def predict(masks, class_ids):
     return encode_predictions(np.zeros((len(masks), 4)), np.array(class_ids, int), scores, masks.astype(bool))
 
 
-def test_worked_example():
+def test_worked_example() -> None:
     # A car 26000, a car crowd 26, void 4, a person 24001, an unknown label 33000.
     instance_map = np.array([[26000, 26000, 26, 26], [26000, 4, 24001, 33000], [7, 7, 7, 7]], np.uint16)
     masks = np.array([[[1, 1, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]], [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]]])
-    overlaps = measure_overlaps(find_regions(instance_map), predict(masks, [1, 2]), CLASSES, VOID)
+    overlaps = measure_overlaps(find_regions(instance_map, CATALOGUE), predict(masks, [1, 2]))
     assert overlaps.truth_ids.tolist() == [24001, 26000]
     assert overlaps.truth_class_ids.tolist() == [2, 1]
     assert overlaps.truth_areas.tolist() == [1, 3]
@@ -39,8 +41,8 @@ mask_stacks = st.integers(0, 4).flatmap(lambda count: arrays(bool, (count, 5, 6)
 
 @settings(max_examples=50)
 @given(maps, mask_stacks)
-def test_counts_equal_those_of_unfolded_masks(instance_map, masks):
-    overlaps = measure_overlaps(find_regions(instance_map), predict(masks, [1] * len(masks)), CLASSES, VOID)
+def test_counts_equal_those_of_unfolded_masks(instance_map, masks) -> None:
+    overlaps = measure_overlaps(find_regions(instance_map, CATALOGUE), predict(masks, [1] * len(masks)))
     assert overlaps.areas.tolist() == [mask.sum() for mask in masks]
     assert overlaps.truth_ids.tolist() == sorted(set(instance_map[instance_map >= 1000].tolist()))
     for mask, row, crowd, void in zip(
@@ -51,14 +53,12 @@ def test_counts_equal_those_of_unfolded_masks(instance_map, masks):
         assert void == (mask & np.isin(instance_map, [0, 4])).sum()
 
 
-def test_image_without_truth_and_predictions():
-    overlaps = measure_overlaps(
-        find_regions(np.zeros((3, 4), np.uint16)), predict(np.zeros((0, 3, 4)), []), CLASSES, VOID
-    )
+def test_image_without_truth_and_predictions() -> None:
+    overlaps = measure_overlaps(find_regions(np.zeros((3, 4), np.uint16), CATALOGUE), predict(np.zeros((0, 3, 4)), []))
     assert overlaps.ious.shape == (0, 0) and len(overlaps.truth_ids) == 0
 
 
-def test_empty_mask_overlaps_nothing():
+def test_empty_mask_overlaps_nothing() -> None:
     instance_map = np.full((3, 4), 26000, np.uint16)
-    overlaps = measure_overlaps(find_regions(instance_map), predict(np.zeros((1, 3, 4)), [1]), CLASSES, VOID)
+    overlaps = measure_overlaps(find_regions(instance_map, CATALOGUE), predict(np.zeros((1, 3, 4)), [1]))
     assert overlaps.areas.tolist() == [0] and overlaps.ious.tolist() == [[0.0]]

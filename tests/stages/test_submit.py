@@ -1,3 +1,5 @@
+"""A submission to the Cityscapes benchmark."""
+
 import cv2
 import numpy as np
 
@@ -10,7 +12,7 @@ from tests.stages.scored import make_record
 SHAPE = (64, 128)
 
 
-def test_official_classes_at_the_size_of_the_benchmark(tmp_path):
+def test_official_classes_at_the_size_of_the_benchmark(tmp_path) -> None:
     record = make_record("munster_000000_000019", np.zeros(SHAPE, np.uint16))
     write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56))
     mask = np.zeros((2, *SHAPE), bool)

@@ -1,11 +1,11 @@
-"""The three tables of 2021 as Markdown: one column a variant, the best of each row in bold."""
+"""The three tables of 2021 in Markdown: one column per variant, the best of each row in bold."""
 
 from collections.abc import Mapping, Sequence
 
-from maskrcnn.scoring.matching import IOU_THRESHOLDS
-from maskrcnn.scoring.scores import Scores
+from maskrcnn.project.metrics import Metrics
+from maskrcnn.scoring.matches import IOU_THRESHOLDS
 
-Rows = Mapping[str, str]  # what a row is called, and the score that it shows
+Rows = Mapping[str, str]  # titles of the rows, and the metric that each one shows
 
 AVERAGES: Rows = {
     "AP50": "AP50",
@@ -19,14 +19,14 @@ BY_IOU: Rows = {f"{iou:.2f}": f"AP{round(100 * iou)}" for iou in IOU_THRESHOLDS.
 UNKNOWN = "-"
 
 
-def format_tables(sources: Mapping[str, Mapping[str, Scores]], class_names: Sequence[str]) -> str:
-    """Returns AP, cAP of each class and AP by IoU, each from one source after the other.
+def format_tables(sources: Mapping[str, Mapping[str, Metrics]]) -> str:
+    """Returns the tables of AP, of cAP by class and of AP by IoU; each first from one source, then from the next.
 
     Args:
-        sources: By what the source is called, the scores of its variants in the order of the columns.
-        class_names: Background first.
+        sources: By the name of the source, the metrics of its variants in the order of the columns.
     """
-    by_class = {name: f"cAP_{name}" for name in class_names[1:]}
+    names = [name for variants in sources.values() for row in variants.values() for name in row]
+    by_class = {name.removeprefix("cAP_"): name for name in names if name.startswith("cAP_")}
     contents = {"AP at IoU 0.50, and averages": AVERAGES, "cAP at IoU 0.50": by_class, "AP by IoU": BY_IOU}
     lines = []
     for title, rows in contents.items():
@@ -35,8 +35,8 @@ def format_tables(sources: Mapping[str, Mapping[str, Scores]], class_names: Sequ
     return "\n".join(lines)
 
 
-def format_table(scores: Mapping[str, Scores], rows: Rows) -> str:
-    """Returns one table; rows that no variant has a score for are left out.
+def format_table(scores: Mapping[str, Metrics], rows: Rows) -> str:
+    """Returns one table; rows for which no variant has a value are left out.
 
     Args:
         scores: Of every variant, in the order of the columns.
@@ -44,20 +44,14 @@ def format_table(scores: Mapping[str, Scores], rows: Rows) -> str:
     """
     lines = [["", *scores], ["---", *["---:"] * len(scores)]]
     for title, key in rows.items():
-        values = [find_score(row, key) for row in scores.values()]
+        values = [row.get(key) for row in scores.values()]
         if any(value is not None for value in values):
             lines.append([title, *mark_best(values)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def find_score(row: Scores, key: str) -> int | float | None:
-    """Returns a score; none for a class that no test image holds, whose 0 says nothing."""
-    is_empty = key.startswith("cAP_") and row.get(key.replace("cAP_", "images_")) == 0
-    return None if is_empty else row.get(key)
-
-
 def mark_best(values: Sequence[int | float | None]) -> list[str]:
-    """Returns the cells of a row; where they differ, the best as they are printed are bold."""
+    """Returns the cells of a row; unless all are equal, the best ones, as printed, are bold."""
     cells = [UNKNOWN if value is None else f"{value:.3f}" for value in values]
     numbers = {cell for cell in cells if cell != UNKNOWN}
     if len(numbers) < 2:

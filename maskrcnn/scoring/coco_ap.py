@@ -4,39 +4,33 @@ Source:
     pycocotools `COCOeval` with at most 100 predictions an image and class, all sizes together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from maskrcnn.results.predictions import Predictions, result_entries
-from maskrcnn.results.runs import encode_spans
-from maskrcnn.scoring.class_scores import ClassScores
+from maskrcnn.results.rle import encode_runs
+from maskrcnn.scoring.average_precision import ClassAP
 from maskrcnn.scoring.regions import Regions
 
 MAX_PREDICTIONS = 100
 
 
-def annotate(regions: Regions, classes: Mapping[int, int]) -> list[dict[str, Any]]:
-    """Returns the truth of one image as COCO annotations that lack their ids.
-
-    Args:
-        regions: The truth.
-        classes: Class id of every label id that is a class.
-    """
-    class_ids, is_instance = regions.class_ids(classes), regions.is_instance()
+def annotate(regions: Regions) -> list[dict[str, Any]]:
+    """Returns the truth of one image as COCO annotations without ids."""
     return [
         {
-            "category_id": int(class_ids[index]),
-            "iscrowd": int(not is_instance[index]),
+            "category_id": int(regions.class_ids[index]),
+            "iscrowd": int(not regions.is_instance[index]),
             "area": int(regions.areas[index]),
             "segmentation": {
                 "size": list(regions.image_shape),
-                "counts": encode_spans(regions.spans(index), regions.image_shape),
+                "counts": encode_runs(regions.runs(index), regions.image_shape),
             },
         }
-        for index in np.flatnonzero(class_ids).tolist()
+        for index in np.flatnonzero(regions.class_ids).tolist()
     ]
 
 
@@ -56,24 +50,22 @@ def make_dataset(
     return {
         "images": [{"id": image_id, "height": height, "width": width} for image_id in range(len(by_image))],
         "categories": [{"id": class_id, "name": name} for class_id, name in enumerate(class_names) if class_id],
-        # COCO takes an annotation of id 0 for none.
+        # From 1: COCO treats a match with annotation 0 as no match.
         "annotations": [
             {**truth, "id": number, "image_id": image_id} for number, (image_id, truth) in enumerate(placed, 1)
         ],
     }
 
 
-def score_coco(
-    dataset: dict[str, Any], predictions: Iterable[Predictions], image_shape: tuple[int, int]
-) -> ClassScores:
+def score_coco(dataset: dict[str, Any], predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> ClassAP:
     """Returns COCO AP of each class from 1 on, at the ten thresholds from 0.50 to 0.95.
 
     Args:
         dataset: From `make_dataset`.
-        predictions: One an image, in the order of the records.
+        predictions: One per image, in the order of the records.
         image_shape: Height and width of every image.
     """
-    truth = COCO(dataset)
+    truth = COCO(dataset, use_deepcopy=True)  # it writes into what it is given
     found = truth.loadRes(list(result_entries(predictions, image_shape)))
     evaluation = COCOeval_faster(truth, found, iouType="segm")
     evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
@@ -81,4 +73,4 @@ def score_coco(
     evaluation.evaluate()
     evaluation.accumulate()
     precisions = evaluation.eval["precision"][:, :, :, 0, 0]  # thresholds, recalls, classes; -1 without truth
-    return ClassScores(np.where(precisions >= 0, precisions, np.nan).mean(axis=1))
+    return np.where(precisions >= 0, precisions, np.nan).mean(axis=1)

@@ -1,3 +1,5 @@
+"""COCO AP: worked examples, and equality with pycocotools."""
+
 import contextlib
 import copy
 import io
@@ -10,16 +12,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.results.predictions import result_entries
-from maskrcnn.scoring.coco import annotate, make_dataset, score_coco
-from maskrcnn.scoring.regions import find_regions
-from tests.scoring.scenes import CLASSES, SHAPE, make_scene, scenes
-
-NAMES = [f"class {class_id}" for class_id in range(10)]
+from maskrcnn.scoring.average_precision import mean_ap
+from maskrcnn.scoring.coco_ap import annotate, make_dataset, score_coco
+from tests.scoring.scenes import CLASS_NAMES, SHAPE, make_scene, scenes
 
 
 def dataset_of(split):
-    truths = [annotate(find_regions(scene.instance_map), CLASSES) for scene in split]
-    return make_dataset(truths, NAMES, SHAPE)
+    return make_dataset([annotate(scene.regions()) for scene in split], CLASS_NAMES, SHAPE)
 
 
 def score(*split):
@@ -47,38 +46,46 @@ def by_pycocotools(split):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
 @given(st.lists(scenes(), min_size=1, max_size=3))
-def test_equals_pycocotools(split):
+def test_equals_pycocotools(split) -> None:
     expected = by_pycocotools(split)
-    scores = score(*split)
+    class_ap = score(*split)
     has_truth = expected[0, 0] > -1
-    assert np.allclose(scores.ap[:, has_truth], expected[:, :, has_truth].mean(axis=1), rtol=0, atol=1e-9)
-    assert np.isnan(scores.ap[:, ~has_truth]).all()
+    assert np.allclose(class_ap[:, has_truth], expected[:, :, has_truth].mean(axis=1), rtol=0, atol=1e-9)
+    assert np.isnan(class_ap[:, ~has_truth]).all()
     everything = expected[expected > -1]
-    assert np.isclose(scores.mean(), everything.mean() if len(everything) else np.nan, 0, 1e-9, equal_nan=True)
+    assert np.isclose(mean_ap(class_ap), everything.mean() if len(everything) else np.nan, 0, 1e-9, equal_nan=True)
 
 
-def test_annotations_of_an_image():
-    first, crowd = annotate(find_regions(make_scene([(26, 60), (26000, 40), (4, 20)], []).instance_map), CLASSES)
+def test_annotations_of_an_image() -> None:
+    first, crowd = annotate(make_scene([(26, 60), (26000, 40), (4, 20)], []).regions())
     # Ascending ids: the crowd 26 comes first, then the car 26000; void is no annotation.
     assert (first["category_id"], first["iscrowd"], first["area"]) == (1, 1, 60)
     assert (crowd["category_id"], crowd["iscrowd"], crowd["area"]) == (1, 0, 40)
 
 
-def test_no_annotation_has_the_id_zero():
+def test_no_annotation_has_the_id_zero() -> None:
     dataset = dataset_of([make_scene([(26000, 40)], []), make_scene([(26000, 40), (24000, 40)], [])])
     assert [(truth["id"], truth["image_id"]) for truth in dataset["annotations"]] == [(1, 0), (2, 1), (3, 1)]
     assert [category["id"] for category in dataset["categories"]] == list(range(1, 10))
 
 
-def test_worked_example():
+def test_worked_example() -> None:
     # A hit of IoU 0.75 and a missed car: precision 1 up to recall 1/2, so 51 of the 101 recalls up to 0.75.
-    scores = score(make_scene([(26000, 80), (26001, 80)], [(0, 60, 1, 0.5)]))
-    assert np.allclose(scores.ap[:, 0], [51 / 101] * 6 + [0] * 4)
-    assert scores.mean() == pytest.approx(0.6 * 51 / 101)
-    assert scores.mean(slice(0, 1)) == pytest.approx(51 / 101)
+    class_ap = score(make_scene([(26000, 80), (26001, 80)], [(0, 60, 1, 0.5)]))
+    assert np.allclose(class_ap[:, 0], [51 / 101] * 6 + [0] * 4)
+    assert mean_ap(class_ap) == pytest.approx(0.6 * 51 / 101)
+    assert mean_ap(class_ap[:1]) == pytest.approx(51 / 101)
 
 
-def test_nothing_predicted_and_nothing_there():
-    assert score(make_scene([(26000, 80)], [])).mean() == 0
-    assert np.isnan(score(make_scene([], [])).mean())
-    assert np.isnan(score(make_scene([], [(0, 60, 1, 0.5)])).mean())
+def test_nothing_predicted_and_nothing_there() -> None:
+    assert mean_ap(score(make_scene([(26000, 80)], []))) == 0
+    assert np.isnan(mean_ap(score(make_scene([], []))))
+    assert np.isnan(mean_ap(score(make_scene([], [(0, 60, 1, 0.5)]))))
+
+
+def test_the_dataset_is_not_altered() -> None:
+    scene = make_scene([(26000, 80), (26, 40)], [(0, 60, 1, 0.5)])
+    dataset = dataset_of([scene])
+    before = copy.deepcopy(dataset)
+    assert mean_ap(score_coco(dataset, [scene.predictions], SHAPE)) == mean_ap(score(scene))
+    assert dataset == before
