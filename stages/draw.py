@@ -28,13 +28,13 @@ from maskrcnn.project.config import Compare, Data, Draw
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
-from maskrcnn.project.threads import map_in_threads
 from maskrcnn.results.predictions import Predictions, read_predictions
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.results.rle import decode_mask
 from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
 from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
 from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.threads import map_in_threads
 
 
 def main(variant: str, root: Path = Path()) -> None:

@@ -20,7 +20,6 @@ from maskrcnn.project.config import Draw
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.metrics import write_metrics
 from maskrcnn.project.params import read_params
-from maskrcnn.project.threads import map_in_threads
 from maskrcnn.results.predictions import Predictions, read_predictions
 from maskrcnn.scoring.average_precision import ClassAP, trace_curve
 from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area, score_cityscapes
@@ -42,6 +41,7 @@ from maskrcnn.scoring.rows import (
     iou_row,
     per_image_row,
 )
+from maskrcnn.scoring.threads import map_in_threads
 
 
 def main(variant: str, root: Path = Path()) -> None:
