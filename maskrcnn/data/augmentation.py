@@ -1,58 +1,67 @@
-"""Augmentation: a training image is flipped and cropped at random, and its truth with it.
+"""Augmentation: random changes of a training image, and of its truth with it.
 
-imgaug rolls the dice and moves the pixels. Two corners of the image go with them; where they end up tells which
-window of the image is left, and whether it is mirrored. The truth follows in arithmetic of its own, for records
-hold mini-masks and no instance maps. Boxes and windows are `(y1, x1, y2, x2)` in pixels, whole numbers, outer edge
-excluded.
+imgaug draws the random numbers and changes the pixels. Key points are moved with the image; from them `look` reads the
+view of the original that is left, and `maskrcnn.data.views` moves the truth.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from imgaug import augmenters as iaa
-from imgaug.augmentables import Keypoint, KeypointsOnImage
-from jaxtyping import Bool, Int
+from imgaug.augmentables import KeypointsOnImage
+from jaxtyping import Float, Int
 
-from maskrcnn.data.mini_masks import resize_mask
 from maskrcnn.data.records import Record
+from maskrcnn.data.views import View, Window, move_truth
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Image
 
-Shape = tuple[int, int]
-Box = Int[np.ndarray, "4"]
-Mask = Bool[np.ndarray, "_ _"]
+Points = Float[np.ndarray, "3 3 2"]
 Augment = Callable[[Image, Record, np.random.Generator], tuple[Image, Record]]
 
-PROBABILITY = 0.5
-LARGEST_CROP = 0.2  # of the image's height or width, off each side
+GRID = np.moveaxis(np.mgrid[0:3, 0:3], 0, 2) / 2  # (y, x) of the nine key points, as shares of the image's sides
+PIXEL_TOLERANCE = 0.01  # key points are float32
 
 
 @dataclass(frozen=True)
-class View:
-    """What augmentation leaves of an image: a window of it, stretched to the image's size.
+class Augmentation:
+    """One kind of augmentation.
 
     Args:
-        window: Of positive sides, inside the image.
-        mirrored: Whether left and right change places.
+        build: Returns the imgaug augmenter of a strength. It may mirror left and right, crop, pad, stretch and change
+            colours; `look` refuses every other geometry. Strength 0 changes nothing.
+        limit: The largest strength.
+        closed: Whether the limit itself is allowed.
     """
 
-    window: Box
-    mirrored: bool
+    build: Callable[[float], iaa.Augmenter]
+    limit: float
+    closed: bool = True
 
 
-def make_augmenter(names: Sequence[str]) -> Augment:
-    """Returns a function of an image, its record and a generator, which decides everything.
+AUGMENTATIONS: Mapping[str, Augmentation] = {  # in the order in which they are applied
+    "flip": Augmentation(lambda strength: iaa.Fliplr(strength), 1.0),
+    "crop": Augmentation(lambda strength: iaa.Sometimes(0.5, iaa.Crop(percent=(0, strength))), 0.5, closed=False),
+    "scale": Augmentation(lambda strength: _zoom(1 - strength, 1 + strength), 0.5),
+    "color": Augmentation(lambda strength: iaa.Multiply((1 - strength, 1 + strength), per_channel=True), 1.0),
+    "blur": Augmentation(lambda strength: iaa.GaussianBlur(sigma=(0, strength)), 10.0),
+}
+
+
+def make_augmenter(strengths: Mapping[str, float]) -> Augment:
+    """Returns a function that augments an image and its record with the random numbers of a generator.
 
     Args:
-        names: See `build_chain`.
+        strengths: See `build_chain`.
 
     Raises:
-        ValueError: if a name is unknown or comes twice.
+        InputError: if a name is unknown or a strength out of range.
     """
-    build_chain(names)  # so that a wrong name is told before the first image
+    check_strengths(strengths)
 
     def augment(image: Image, record: Record, generator: np.random.Generator) -> tuple[Image, Record]:
-        chain = build_chain(names)  # one an image, for it holds dice that two threads must not share
+        chain = build_chain(strengths)  # a new one for every image: imgaug's augmenters hold state and threads share us
         chain.seed_(int(generator.integers(2**31)))
         image, view = look(chain, image)
         return image, move_truth(record, view, image.shape[:2])
@@ -60,132 +69,104 @@ def make_augmenter(names: Sequence[str]) -> Augment:
     return augment
 
 
-def build_chain(names: Sequence[str]) -> iaa.Sequential:
-    """Returns the augmentations of these names, each of which happens to every second image.
+def check_strengths(strengths: Mapping[str, float], key: str = "augment") -> None:
+    """Refuses unknown augmentations and strengths out of range.
 
     Args:
-        names: Of `flip` and `crop`, each at most once, in the order in which they are applied: `flip` swaps left and
-            right; `crop` takes up to `LARGEST_CROP` off each side, each its own share, and stretches what is left.
+        strengths: See `build_chain`.
+        key: Full path of the mapping in the params, for the errors.
 
     Raises:
-        ValueError: if a name is unknown or comes twice.
+        InputError: if a name is unknown or a strength out of range.
+    """
+    if unknown := strengths.keys() - AUGMENTATIONS.keys():
+        raise InputError(f"`{key}` must name some of {', '.join(AUGMENTATIONS)}; got {', '.join(sorted(unknown))}.")
+    for name, strength in strengths.items():
+        limit, closed = AUGMENTATIONS[name].limit, AUGMENTATIONS[name].closed
+        if not (0 <= strength < limit or (closed and strength == limit)):
+            raise InputError(f"`{key}.{name}` must lie within [0, {limit:g}{']' if closed else ')'}; got {strength:g}.")
+
+
+def build_chain(strengths: Mapping[str, float]) -> iaa.Sequential:
+    """Returns the augmentations of these strengths.
+
+    They are applied in the order of `AUGMENTATIONS`, whatever the order of the mapping: DVC compares mappings without
+    order, so it would not notice a change of it.
+
+    | name  | strength                                    | happens to         | range    |
+    |-------|---------------------------------------------|--------------------|----------|
+    | flip  | probability of swapping left and right      | that share         | [0, 1]   |
+    | crop  | largest share taken off each side, each its | every second image | [0, 0.5) |
+    |       | own; the rest is stretched                  |                    |          |
+    | scale | zoom about the centre by a factor within    | every image        | [0, 0.5] |
+    |       | 1 +- strength; what lies outside is black   |                    |          |
+    | color | every channel times its own factor within   | every image        | [0, 1]   |
+    |       | 1 +- strength                               |                    |          |
+    | blur  | largest sigma of a Gaussian, in pixels      | every image        | [0, 10]  |
+
+    Args:
+        strengths: Strength of each augmentation, by its name.
 
     Source:
-        imgaug's `Fliplr` and `Crop`, which the experiment of 2021 used.
+        imgaug's `Fliplr`, `Crop`, `CropAndPad`, `Multiply` and `GaussianBlur`. The experiment of 2021 used the first
+        two with `flip: 0.5` and `crop: 0.2`.
     """
-    steps = {"flip": iaa.Fliplr(PROBABILITY), "crop": iaa.Sometimes(PROBABILITY, iaa.Crop(percent=(0, LARGEST_CROP)))}
-    if not set(names) <= set(steps) or len(set(names)) < len(names):
-        raise ValueError(f"`augment` must name some of {', '.join(steps)}, each once; got {', '.join(names)}.")
-    return iaa.Sequential([steps[name] for name in names])
+    return iaa.Sequential([kind.build(strengths[name]) for name, kind in AUGMENTATIONS.items() if name in strengths])
 
 
-def look(chain: iaa.Augmenter, image: Image) -> tuple[Image, View]:
-    """Augments an image and tells what is left of it.
+def _zoom(smallest: float, largest: float) -> iaa.Augmenter:
+    """Returns a zoom about the centre, the same in both directions.
+
+    imgaug's `Affine` would show windows with fractions of pixels, `CropAndPad` takes or adds whole ones. A share `p`
+    added to each side zooms by `1 / (1 + 2 p)`; `p` is uniform.
+    """
+    shares = (1 / largest - 1) / 2, (1 / smallest - 1) / 2
+    return iaa.CropAndPad(percent=shares, sample_independently=False)
+
+
+def look(chain: Iterable[iaa.Augmenter], image: Image) -> tuple[Image, View]:
+    """Augments an image and finds out what is left of it.
 
     Args:
-        chain: Keeps the image's size and its axes: it mirrors, crops, stretches or recolours.
+        chain: The augmenters, one after the other.
         image: Is not changed.
-    """
-    height, width = image.shape[:2]
-    corners = KeypointsOnImage([Keypoint(x=0, y=0), Keypoint(x=width, y=height)], shape=image.shape)
-    image, moved = chain(image=image, keypoints=corners)
-    start, stop = moved.to_xy_array()[:, ::-1].astype(np.float64)
-    # A coordinate c of the image moves to start + c * scale; these two move to the new image's borders.
-    scale = (stop - start) / (height, width)
-    borders = np.stack([-start / scale, ((height, width) - start) / scale])
-    window = np.rint([borders.min(axis=0), borders.max(axis=0)]).astype(np.int64).reshape(4)
-    return image, View(window, mirrored=bool(scale[1] < 0))
-
-
-def move_truth(record: Record, view: View, image_shape: Shape) -> Record:
-    """Returns the truth of what the view shows."""
-    record = crop_truth(record, view.window, image_shape)
-    return flip_truth(record, image_shape[1]) if view.mirrored else record
-
-
-def flip_truth(record: Record, width: int) -> Record:
-    """Returns the truth of the image with left and right swapped; the inverse of itself.
-
-    Args:
-        record: Loses its map.
-        width: Of the image, in pixels.
-    """
-    y1, x1, y2, x2 = record.boxes.T
-    return replace(
-        record,
-        boxes=np.stack([y1, width - x2, y2, width - x1], axis=1),
-        mini_masks=record.mini_masks[:, :, ::-1],
-        instance_png=np.empty(0, np.uint8),
-    )
-
-
-def crop_truth(record: Record, window: Box, image_shape: Shape) -> Record:
-    """Returns the truth of a window of the image, stretched to the image's size.
-
-    What lies in the window as a whole keeps its mini-mask bit for bit, and its box is that of the stretched mask.
-    Of what the window cuts, the mask is rebuilt from the mini-mask, cut, and made a mini-mask again.
-
-    Args:
-        record: Loses its map.
-        window: Of positive sides, inside the image.
-        image_shape: Height and width in pixels.
 
     Returns:
-        The instances and crowds of which a pixel is left, in their order; areas are rounded.
+        The new image, of the same size, and the view.
+
+    Raises:
+        InputError: if an augmenter changes the image's size or rotates, shears, bends or turns the image upside down.
+            Neither boxes nor mini-masks could follow exactly.
     """
-    boxes = np.clip(record.boxes, window[[0, 1, 0, 1]], window[[2, 3, 2, 3]]).astype(np.int32)
-    mini_masks, areas = record.mini_masks.copy(), record.areas.copy()
-    for index in np.flatnonzero((boxes != record.boxes).any(axis=1)):
-        mask = _rebuild(record.mini_masks[index], record.boxes[index], boxes[index])
-        areas[index] = np.count_nonzero(mask)
-        if areas[index]:
-            boxes[index], mini_masks[index] = _tighten(mask, boxes[index], mini_masks.shape[1:])
-    kept = areas > 0
-    sides = window[2:] - window[:2]
-    return replace(
-        record,
-        boxes=stretch_boxes(boxes[kept], window, image_shape),
-        class_ids=record.class_ids[kept],
-        is_crowd=record.is_crowd[kept],
-        areas=np.rint(areas[kept] * (np.prod(image_shape) / np.prod(sides))).astype(areas.dtype),
-        mini_masks=mini_masks[kept],
-        instance_ids=record.instance_ids[kept],
-        dropped=record.dropped + int(np.count_nonzero(~kept & ~record.is_crowd)),
-        instance_png=np.empty(0, np.uint8),
-    )
+    shape, size = image.shape, np.array(image.shape[:2])
+    points = KeypointsOnImage.from_xy_array((GRID * size)[..., ::-1].reshape(9, 2), shape=shape)
+    window = shown = np.array([0, 0, *size], np.float64)
+    mirrored = False
+    for augmenter in chain:
+        image, points = augmenter(image=image, keypoints=points)
+        moved = points.to_xy_array()[:, ::-1].astype(np.float64).reshape(GRID.shape)
+        if image.shape != shape or not _is_upright(moved):
+            raise InputError(
+                "`augment` must keep the image's size, rows and columns, for boxes and mini-masks cannot follow a "
+                f"rotation, a shear or an upside-down image; got {augmenter.name}."
+            )
+        window, mirrored = _read_window(moved, size)
+        shown = np.concatenate([np.maximum(shown[:2], window[:2]), np.minimum(shown[2:], window[2:])])
+    # A pixel is seen where its centre is.
+    return image, View(window, np.ceil(shown - 0.5).astype(np.int64), mirrored)
 
 
-def stretch_boxes(boxes: Int[np.ndarray, "N 4"], window: Box, image_shape: Shape) -> Int[np.ndarray, "N 4"]:
-    """Returns the boxes around the same things when a window of the image is stretched to the image's size.
-
-    Every new pixel shows what lies at its centre, so a box of positive sides keeps them.
-
-    Args:
-        boxes: Inside the window.
-        window: Of positive sides, no larger than the image.
-        image_shape: Height and width in pixels.
-    """
-    sides = np.tile(window[2:] - window[:2], 2)
-    corners = (boxes - window[[0, 1, 0, 1]]) * np.tile(image_shape, 2)
-    # ceil(corner / side - 1/2), in whole numbers: the first pixel whose centre does not lie before the corner
-    return (-((sides - 2 * corners) // (2 * sides))).astype(np.int32)
+def _is_upright(points: Points) -> bool:
+    """Tells whether moved points still form a regular grid, its rows from top to bottom."""
+    start, stop = points[0, 0], points[2, 2]
+    regular = start + GRID * (stop - start)
+    return bool(np.abs(points - regular).max() < PIXEL_TOLERANCE and start[0] < stop[0] and start[1] != stop[1])
 
 
-def _rebuild(mini_mask: Mask, box: Box, part: Box) -> Mask:
-    """Returns the mask of one instance inside a part of its box, which may have no area."""
-    shape = int(box[2] - box[0]), int(box[3] - box[1])
-    y1, x1, y2, x2 = part - box[[0, 1, 0, 1]]
-    return resize_mask(mini_mask, shape)[y1:y2, x1:x2] > 0.5
-
-
-def _tighten(mask: Mask, box: Box, mini_mask_shape: Shape) -> tuple[Box, Mask]:
-    """Returns the tightest box around a mask that is not empty, and the mini-mask in it.
-
-    Args:
-        mask: What can be seen inside the box.
-        box: In the pixels of the image.
-        mini_mask_shape: Height and width of the result.
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    y1, y2, x1, x2 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    return box[[0, 1, 0, 1]] + (y1, x1, y2, x2), resize_mask(mask[y1:y2, x1:x2], mini_mask_shape) > 0.5
+def _read_window(points: Points, size: Int[np.ndarray, "2"]) -> tuple[Window, bool]:
+    """Returns the window of the original that moved points show, and whether it is mirrored."""
+    start, stop = points[0, 0], points[2, 2]
+    # A coordinate c of the original moves to start + c * scale; these two move to the new image's borders.
+    scale = (stop - start) / size
+    borders = np.sort([-start / scale, (size - start) / scale], axis=0)
+    return np.round(borders.reshape(4), 2), bool(scale[1] < 0)

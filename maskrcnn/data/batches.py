@@ -1,6 +1,6 @@
 """The feeder: records and image files in, padded batches out, in an order that the seed fixes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -25,9 +25,10 @@ class Batches(keras.utils.PyDataset):
         steps: Batches in an epoch; None for all that one pass fills.
         instance_cap: Truths an image is padded to; of more, the largest are kept.
         seed: Seed of the order and the augmentation, or None.
-        augment: Augmentations in their order, see `make_augmenter`; they need a seed.
+        augment: Strength of each augmentation, see `build_chain`; augmentations need a seed.
     Raises:
-        ValueError: if one pass without a seed cannot fill the steps, or if an augmentation is unknown or has no seed.
+        ValueError: if one pass without a seed cannot fill the steps, or if an augmentation is unknown, out of
+            range or has no seed.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Batches(keras.utils.PyDataset):
         instance_cap: int,
         steps: int | None = None,
         seed: int | None = None,
-        augment: Sequence[str] = (),
+        augment: Mapping[str, float] | None = None,
     ):
         super().__init__(workers=1, max_queue_size=4)
         self.records, self.root = records, root
@@ -51,7 +52,7 @@ class Batches(keras.utils.PyDataset):
             raise ValueError(
                 f"`steps` must be from 1 to what {len(records)} images fill; got {self.steps} batches of {batch_size}."
             )
-        if self.augment and seed is None:
+        if augment and seed is None:
             raise ValueError(f"`seed` must be a number where images are augmented; got None for {', '.join(augment)}.")
 
     def __len__(self) -> int:

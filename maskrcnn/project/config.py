@@ -154,14 +154,14 @@ class Variant:
         layers: The layers that learn, see `set_learning_layers`.
         frozen: Parts among those that stay as they are: `fpn`, `rpn_head`.
         loss_weights: Weights of losses that are not 1.
-        augment: Augmentations of the training images, in their order.
+        augment: Strength of each augmentation of the training images, see `maskrcnn.data.augmentation.build_chain`.
     """
 
     start: str
     layers: Layers
     frozen: list[Part] = field(default_factory=list)
     loss_weights: dict[LossName, NonNegative] = field(default_factory=dict)
-    augment: list[str] = field(default_factory=list)
+    augment: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def test_a_missing_image_is_named(root: Path, records: Records):
 @pytest.mark.filterwarnings(IMGAUG)
 def test_augmentation_follows_from_seed_and_place_alone(root: Path, records: Records):
     def make(seed: int, batch_size: int = 1, steps: int = 12) -> Batches:
-        augment = ["flip", "crop"]
+        augment = {"flip": 0.5, "crop": 0.2}
         return Batches(records, root, batch_size=batch_size, instance_cap=4, steps=steps, seed=seed, augment=augment)
 
     def boxes(batches: Batches, epochs: int = 1) -> list[list]:
@@ -150,7 +150,8 @@ def test_augmentation_follows_from_seed_and_place_alone(root: Path, records: Rec
 
 @pytest.mark.filterwarnings(IMGAUG)
 def test_the_same_image_is_augmented_anew_in_every_pass(root: Path, records: Records):
-    batches = Batches(records, root, batch_size=1, instance_cap=4, steps=40, seed=1, augment=["flip", "crop"])
+    augment = {"flip": 0.5, "crop": 0.2}
+    batches = Batches(records, root, batch_size=1, instance_cap=4, steps=40, seed=1, augment=augment)
     plain = Batches(records, root, batch_size=1, instance_cap=4, steps=40, seed=1)
     served = {
         (batch["images"][0, 0, 0, 0], batch["boxes"].tobytes()) for (batch,) in map(batches.__getitem__, range(40))
@@ -163,9 +164,9 @@ def test_augmentation_needs_a_seed(root: Path, records: Records):
     with pytest.raises(
         ValueError, match=r"`seed` must be a number where images are augmented; got None for flip, crop"
     ):
-        Batches(records, root, batch_size=1, instance_cap=4, augment=["flip", "crop"])
+        Batches(records, root, batch_size=1, instance_cap=4, augment={"flip": 0.5, "crop": 0.2})
 
 
 def test_unknown_augmentations_are_told(root: Path, records: Records):
-    with pytest.raises(ValueError, match=r"`augment` must name some of flip, crop"):
-        Batches(records, root, batch_size=1, instance_cap=4, seed=1, augment=["blur"])
+    with pytest.raises(ValueError, match=r"`augment` must name some of flip, crop.*; got zoom"):
+        Batches(records, root, batch_size=1, instance_cap=4, seed=1, augment={"zoom": 0.1})

@@ -47,8 +47,8 @@ PUBLISHED = {
     "train.schedule.batch_size": 1,
     "train.schedule.cosine": False,
     "variants.base": {"start": "models/start/coco.h5", "layers": "heads"},
-    "variants.flip": {"start": "models/start/coco.h5", "layers": "heads", "augment": ["flip"]},
-    "variants.flip_crop": {"start": "models/start/coco.h5", "layers": "heads", "augment": ["flip", "crop"]},
+    "variants.flip": {"start": "models/start/coco.h5", "layers": "heads", "augment": {"flip": 0.5}},
+    "variants.flip_crop": {"start": "models/start/coco.h5", "layers": "heads", "augment": {"flip": 0.5, "crop": 0.2}},
     "variants.unfreeze_backbone": {"start": "models/base.h5", "layers": "5+"},
     "variants.freeze_rpn_fpn": {
         "start": "models/base.h5",
