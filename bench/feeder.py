@@ -1,4 +1,4 @@
-"""Measures what serving one training sample costs beyond decoding its PNG.
+"""Measures what serving one training sample costs beyond decoding its PNG, and what each augmentation adds.
 
     python bench/feeder.py data/cityscapes training    a preprocessed split
     python bench/feeder.py                             a made-up image of 1024x2048 with 50 instances
@@ -22,31 +22,40 @@ from maskrcnn.data.batches import Batches
 from maskrcnn.data.records import Record, Records, read_image, read_records, write_records
 
 REPEATS = 30
+AUGMENTED = 100  # images; crops and flips leave every second one as it is
+STRENGTHS = {"flip": 0.5, "crop": 0.2, "scale": 0.2, "color": 0.1, "blur": 1.0}
 SHAPE, MINI_MASK_SHAPE = (1024, 2048), (56, 56)
 INSTANCES, INSTANCE_CAP = 50, 128
 
 
 def main(root: Path, records: Records) -> dict[str, float]:
-    """Returns the medians of all costs in milliseconds of CPU time of this process."""
+    """Returns all costs of one image in milliseconds of CPU time of this process.
+
+    Medians of `REPEATS` calls; of augmentations, means of `AUGMENTED` draws.
+    """
     cv2.setNumThreads(1)
     batches = Batches(records, root, batch_size=1, instance_cap=INSTANCE_CAP)
-    augment = make_augmenter(["flip", "crop"])
     image, record = read_image(root / records[0].image_path, records.image_shape), records[0]
     paths = [root / records[index].image_path for index in range(len(records))]
-    decode = cpu_milliseconds(lambda i: cv2.imread(str(paths[i % len(paths)])))
-    serve = cpu_milliseconds(lambda i: batches[i % len(batches)])
-    augmented = cpu_milliseconds(lambda i: augment(image, record, np.random.default_rng(i)))
-    return {"decode_ms": decode, "serve_ms": serve, "beyond_decoding_ms": serve - decode, "augment_ms": augmented}
+    decode = statistics.median(cpu_milliseconds(lambda i: cv2.imread(str(paths[i % len(paths)])), REPEATS))
+    serve = statistics.median(cpu_milliseconds(lambda i: batches[i % len(batches)], REPEATS))
+    costs = {"decode": decode, "serve": serve, "beyond_decoding": serve - decode}
+    chosen = [[name] for name in STRENGTHS] + [["flip", "crop"], list(STRENGTHS)]
+    for names in chosen:
+        augment = make_augmenter({name: STRENGTHS[name] for name in names})
+        times = cpu_milliseconds(lambda i, call=augment: call(image, record, np.random.default_rng(i)), AUGMENTED)
+        costs["_".join(names)] = statistics.mean(times)
+    return {f"{name}_ms": round(cost, 2) for name, cost in costs.items()}
 
 
-def cpu_milliseconds(work: Callable[[int], object]) -> float:
-    """Returns the median CPU time of one call."""
+def cpu_milliseconds(work: Callable[[int], object], repeats: int) -> list[float]:
+    """Returns the CPU time of every call; the work is given the number of the call."""
     times = []
-    for i in range(REPEATS):
+    for i in range(repeats):
         start = time.process_time()
         work(i)
         times.append(1e3 * (time.process_time() - start))
-    return round(statistics.median(times), 2)
+    return times
 
 
 def make_split(root: Path) -> Records:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from imgaug import augmenters as iaa
 from imgaug.augmentables import KeypointsOnImage
+from imgaug.augmentables.batches import Batch
 from jaxtyping import Float, Int
 
 from maskrcnn.data.records import Record
@@ -138,14 +139,15 @@ def look(chain: Iterable[iaa.Augmenter], image: Image) -> tuple[Image, View]:
         InputError: if an augmenter changes the image's size or rotates, shears, bends or turns the image upside down.
             Neither boxes nor mini-masks could follow exactly.
     """
-    shape, size = image.shape, np.array(image.shape[:2])
-    points = KeypointsOnImage.from_xy_array((GRID * size)[..., ::-1].reshape(9, 2), shape=shape)
+    size = np.array(image.shape[:2])
+    points = KeypointsOnImage.from_xy_array((GRID * size)[..., ::-1].reshape(9, 2), shape=image.shape)
+    batch = Batch(images=[image], keypoints=[points]).to_batch_in_augmentation()  # a copy, changed in place
     window = shown = np.array([0, 0, *size], np.float64)
     mirrored = False
     for augmenter in chain:
-        image, points = augmenter(image=image, keypoints=points)
-        moved = points.to_xy_array()[:, ::-1].astype(np.float64).reshape(GRID.shape)
-        if image.shape != shape or not _is_upright(moved):
+        batch = augmenter.augment_batch_(batch)
+        moved = batch.keypoints[0].to_xy_array()[:, ::-1].astype(np.float64).reshape(GRID.shape)
+        if batch.images[0].shape != image.shape or not _is_upright(moved):
             raise InputError(
                 "`augment` must keep the image's size, rows and columns, for boxes and mini-masks cannot follow a "
                 f"rotation, a shear or an upside-down image; got {augmenter.name}."
@@ -153,7 +155,7 @@ def look(chain: Iterable[iaa.Augmenter], image: Image) -> tuple[Image, View]:
         window, mirrored = _read_window(moved, size)
         shown = np.concatenate([np.maximum(shown[:2], window[:2]), np.minimum(shown[2:], window[2:])])
     # A pixel is seen where its centre is.
-    return image, View(window, np.ceil(shown - 0.5).astype(np.int64), mirrored)
+    return batch.images[0], View(window, np.ceil(shown - 0.5).astype(np.int64), mirrored)
 
 
 def _is_upright(points: Points) -> bool:
