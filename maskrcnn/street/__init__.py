@@ -1,1 +1,1 @@
-"""How the synthetic street is drawn."""
+"""Draws the synthetic street."""

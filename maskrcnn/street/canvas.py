@@ -1,7 +1,7 @@
-"""The canvas that figures are painted on, and the polygons they leave.
+"""The canvas that figures are painted on, and the polygons of what was painted.
 
 It is larger and finer than the image: `FINENESS` times the size, with `MARGIN` image pixels more on every
-side, so that edges are smooth and a figure cut by the border goes on a little beyond it, as in Cityscapes.
+side, so that edges are smooth and polygons reach a little beyond the image, as in Cityscapes.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from maskrcnn.street.placement import Placement
 FINENESS = 2
 MARGIN = 3
 SUBPIXEL_BITS = 4
-TOLERANCE = 0.6  # image pixels that a polygon may leave its silhouette
+TOLERANCE = 0.6  # image pixels between a polygon and its silhouette, at most
 
 Canvas = UInt8[np.ndarray, "_ _ 3"]
 Polygon = Int[np.ndarray, "_ 2"]
@@ -39,19 +39,19 @@ def blank_canvas(image_shape: tuple[int, int]) -> Canvas:
 
 
 def develop(canvas: Canvas) -> Image:
-    """Averages the canvas to the image and cuts the margin off."""
+    """Returns the image: the canvas without its margin, averaged to the size of the image."""
     height, width = (side // FINENESS for side in canvas.shape[:2])
     small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     return small[MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def to_canvas(points: Points) -> Points:
-    """Carries points from image pixels to canvas pixels."""
+    """Converts points from image pixels to canvas pixels."""
     return (points + MARGIN) * FINENESS
 
 
 def paint(canvas: Canvas, figure: Figure, placement: Placement, haze: float, air: Colour) -> None:
-    """Paints a figure over the canvas, every colour mixed with `haze` of the air's."""
+    """Paints a figure over the canvas; `haze` is the share of the air in every colour."""
     for part in figure.parts:
         colour = (1 - haze) * np.asarray(part.colour) + haze * np.asarray(air)
         contours = [_fixed_point(placement.to_image(contour)) for contour in part.contours]
@@ -59,7 +59,7 @@ def paint(canvas: Canvas, figure: Figure, placement: Placement, haze: float, air
 
 
 def silhouette(figures: Iterable[Figure], placement: Placement, canvas_shape: tuple[int, ...]) -> Silhouette:
-    """Finds the canvas pixels that figures cover, the holes of their parts filled."""
+    """Returns the canvas pixels that figures cover; holes of their parts are filled."""
     outers = [part.contours[0] for figure in figures for part in figure.parts]
     contours = [_fixed_point(placement.to_image(outer)) for outer in outers]
     pixels = np.concatenate(contours) >> SUBPIXEL_BITS
@@ -75,8 +75,8 @@ def outline(shape: Silhouette) -> Polygon | None:
     """Traces the largest piece of a silhouette.
 
     Returns:
-        Whole `(x, y)` image pixels, at most `MARGIN` outside the image, placed so that the rule by which
-        `data.polygons` fills them gives the silhouette back; None where they would enclose nothing.
+        Whole `(x, y)` image pixels, at most `MARGIN` outside the image; `maskrcnn.data.polygons` fills them to the
+        silhouette again. None if they enclose nothing.
     """
     contours, _ = cv2.findContours(shape.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
@@ -89,5 +89,5 @@ def outline(shape: Silhouette) -> Polygon | None:
 
 
 def _fixed_point(points: Points) -> Int[np.ndarray, "_ 2"]:
-    """Carries image pixels to the canvas coordinates that OpenCV draws, 0 at the middle of a pixel."""
+    """Converts image pixels to the fixed-point canvas coordinates of OpenCV, where 0 is the middle of a pixel."""
     return np.rint((to_canvas(points) - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32)

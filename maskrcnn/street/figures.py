@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Figure:
-    """What carries one label: parts in painter's order, later over earlier."""
+    """One labelled thing: its parts in painter's order, later ones over earlier ones."""
 
     label: str
     parts: tuple[Part, ...]
@@ -65,7 +65,7 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float | None = None) 
 
 
 def bar(start: Point, end: Point, width: float, end_width: float | None = None) -> Points:
-    """Returns a straight limb between two points, tapered when its end has another width."""
+    """Returns a straight bar between two points; it is tapered if its end has another width."""
     axis = np.subtract(end, start)
     normal = np.array((-axis[1], axis[0])) / max(float(np.hypot(*axis)), 1e-9) / 2
     near, far = normal * width, normal * (width if end_width is None else end_width)
@@ -75,7 +75,7 @@ def bar(start: Point, end: Point, width: float, end_width: float | None = None) 
 def rounded(points: Contour, radius: float) -> Points:
     """Replaces every corner of a closed contour by a curve that starts `radius` before it.
 
-    A corner takes at most 0.4 of a side, so that short sides stay.
+    A curve takes at most 0.4 of each side, so that some of a short side stays straight.
     """
     corners = np.asarray(points, float)
     towards = np.stack([np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)], axis=1) - corners[:, None]

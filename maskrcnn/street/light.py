@@ -1,4 +1,4 @@
-"""Light and its traces: shadows on the ground, the sky's light on figures, the exposure of the image."""
+"""Light: shadows on the ground, light from above on figures, the exposure of the image."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ TOP_LIGHT, BOTTOM_LIGHT = 1.06, 0.84
 
 
 def cast_shadow(canvas: Canvas, stretch: Range, placement: Placement) -> None:
-    """Darkens an ellipse of the ground around a stretch of it, softly towards the rim."""
+    """Darkens an ellipse on the ground, less towards its rim; `stretch` is its range of x in metres."""
     ends = to_canvas(placement.to_image(np.array([(stretch[0], SHADOW_DEPTH), (stretch[1], -SHADOW_DEPTH)])))
     centre, radii = ends.mean(axis=0), np.abs(ends[1] - ends[0]) / 2 * (SHADOW_OVERHANG, 1.0)
     limit = canvas.shape[1::-1]
@@ -35,7 +35,7 @@ def light_from_above(canvas: Canvas, shape: Silhouette) -> None:
 
 
 def expose(rng: np.random.Generator, image: Image) -> Image:
-    """Gives an image its own brightness and tint, uneven over the picture, and the noise of a sensor."""
+    """Changes brightness and tint at random, unevenly over the image, and adds the noise of a sensor."""
     height, width = image.shape[:2]
     clouds = rng.normal(1, 0.06, (4, 8)).astype(np.float32)
     light = cv2.resize(clouds, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]

@@ -1,4 +1,4 @@
-"""Persons, the two-wheelers, and who rides them, seen from the side and heading to the right.
+"""Persons, two-wheelers and their riders, seen from the side and heading to the right.
 
 A cyclist is two figures, a bicycle and a rider, each an instance of its own.
 """
@@ -16,7 +16,7 @@ LEATHER = (34.0, 30.0, 30.0)
 
 @dataclass(frozen=True)
 class Seat:
-    """Where a rider touches what is ridden, in metres, and how often a helmet is worn."""
+    """Where a rider touches the two-wheeler, in metres, and how often a rider wears a helmet."""
 
     hip: Point
     hand: Point
@@ -125,7 +125,7 @@ def _outfit(rng: np.random.Generator, world: World) -> tuple[Colour, Colour, Col
 
 
 def _head(rng: np.random.Generator, world: World, centre: Point, skin: Colour, hat_share: float) -> list[Part]:
-    """Draws a face below hair or, in `hat_share` of the cases, below something coloured."""
+    """Draws a face below hair or, in a share of the cases, below a coloured hat or helmet."""
     cover = world.pick(rng, world.clothes if rng.random() < hat_share else world.hair)
     angles = np.linspace(-0.15 * np.pi, 1.15 * np.pi, 12)
     cap = np.stack([np.cos(angles) * 0.135, np.sin(angles) * 0.15 + 0.01], axis=1) + centre

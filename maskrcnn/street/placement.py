@@ -1,4 +1,4 @@
-"""Where figures stand: from metres to the pixels of an image, whose points are `(x, y)` with y down."""
+"""Where figures stand. Points in the image are `(x, y)` in pixels, y down."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from maskrcnn.street.figures import Figure, Points, Range
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the origin of a figure lies in the image, and the pixels of a metre; `scale_x` < 0 mirrors."""
+    """Where the origin of a figure lies in the image, and the pixels per metre; `scale_x` < 0 mirrors."""
 
     x: float
     y: float
@@ -15,7 +15,7 @@ class Placement:
     scale_y: float
 
     def to_image(self, points: Points) -> Points:
-        """Carries points from metres to image pixels."""
+        """Converts points from metres to image pixels."""
         return points * (self.scale_x, -self.scale_y) + (self.x, self.y)
 
 
@@ -26,8 +26,11 @@ FLAT = Placement(0.0, 0.0, 1.0, -1.0)  # for figures that are drawn in image pix
 class Sprite:
     """Figures that share a placement, in painter's order.
 
-    `haze` is the share of every colour that the air replaces. `shadow` is the stretch of the ground, in
-    metres, that they darken; None lies flat.
+    Args:
+        figures: The figures.
+        placement: Theirs.
+        haze: Share of every colour that the colour of the air replaces.
+        shadow: Range of x in metres where they darken the ground; None for flat figures.
     """
 
     figures: tuple[Figure, ...]
@@ -38,7 +41,7 @@ class Sprite:
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera above a flat ground; the nearer a thing stands, the lower and the larger it appears."""
+    """A camera above flat ground: nearer things appear lower and larger."""
 
     image_shape: tuple[int, int]
     horizon: float  # pixels from the top
@@ -46,20 +49,22 @@ class Camera:
 
     @property
     def unit(self) -> float:
-        """The size of a pixel of an image of 256 rows; scales are given in such pixels."""
+        """Pixels in a unit: the image has 256 units of height. Scales are units per metre."""
         return self.image_shape[0] / 256
 
     def ground(self, scale: float) -> float:
-        """Returns the row of the ground where a metre has `scale` units."""
+        """Returns the row of the image where things of this scale stand."""
         return self.horizon + scale * self.unit * self.height
 
     def stand(self, figures: tuple[Figure, ...], x: float, scale: float, squeeze: float, shadow: Range) -> Sprite:
-        """Stands figures on the ground where a metre has `scale` units.
+        """Places figures on the ground.
 
         Args:
+            figures: The figures, in painter's order.
             x: Column of their origin, a fraction of the image width.
+            scale: Units per metre.
             squeeze: Factor on their widths; below 0 mirrors.
-            shadow: Stretch of the ground in metres.
+            shadow: Range of x in metres where they darken the ground.
         """
         pixels = scale * self.unit
         placement = Placement(x * self.image_shape[1], self.ground(scale), pixels * squeeze, pixels)

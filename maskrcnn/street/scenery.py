@@ -1,4 +1,4 @@
-"""Everything in a street that is no instance: sky, ground, houses, trees, poles, crowds, the own bonnet."""
+"""Scenery, which has no instances: sky, ground, houses, trees, poles, crowds, the bonnet of the camera's car."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from maskrcnn.street.placement import FLAT, Camera, Sprite
 from maskrcnn.street.vehicles import car
 from maskrcnn.street.worlds import Palette, World, shade
 
-OVERHANG = 9.0  # pixels that surfaces go on outside the image
-HOUSE_SCALES = (4.0, 9.0)  # units of a metre, in the middle of the street and at its sides
+OVERHANG = 9.0  # pixels that surfaces extend beyond the image
+HOUSE_SCALES = (4.0, 9.0)  # units per metre, in the middle of the street and at its sides
 TREE_SCALES = (4.0, 13.0)
 POLE_SCALES = (12.0, 34.0)
 CROWD_SHARE = 0.12  # of the images, for either kind of crowd
@@ -18,7 +18,7 @@ SIGNS: Palette = ((190, 40, 40), (40, 80, 170), (236, 236, 236), (220, 180, 40))
 
 
 def backdrop(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite]:
-    """Draws all that lies or stands behind the traffic, in painter's order."""
+    """Draws everything behind the traffic, in painter's order."""
     hills = rng.integers(*world.hills, endpoint=True)
     far = [
         _sky(rng, world, camera),
@@ -35,7 +35,7 @@ def backdrop(rng: np.random.Generator, world: World, camera: Camera) -> list[Spr
 
 
 def poles(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite]:
-    """Draws poles that stand among the traffic, some with a sign."""
+    """Draws poles among the traffic, some with a sign."""
     count = rng.integers(*world.poles, endpoint=True)
     return [
         camera.stand(_pole(rng, world), rng.random(), rng.uniform(*POLE_SCALES), 1.0, (-0.2, 0.2)) for _ in range(count)
@@ -53,7 +53,7 @@ def bonnet(rng: np.random.Generator, world: World, camera: Camera) -> Sprite:
 
 
 def _sky(rng: np.random.Generator, world: World, camera: Camera) -> Figure:
-    """Draws strips that pale towards the horizon, and clouds."""
+    """Draws strips that grow paler towards the horizon, and clouds."""
     width, colour = camera.image_shape[1], world.pick(rng, world.sky)
     edges = np.linspace(-OVERHANG, camera.horizon + 2, 13)
     strips = [
@@ -80,14 +80,14 @@ def _hill(rng: np.random.Generator, world: World, camera: Camera) -> Figure:
 
 
 def _verge(rng: np.random.Generator, world: World, camera: Camera) -> Figure:
-    """Draws the ground beside the road, from the horizon to the viewer."""
+    """Draws the ground beside the road, from the horizon to the lower border."""
     height, width = camera.image_shape
     ground = box(-OVERHANG, camera.horizon, width + OVERHANG, height + OVERHANG)
     return Figure(world.verge_label, (patch(world.pick(rng, world.verge), ground),))
 
 
 def _road(rng: np.random.Generator, world: World, camera: Camera) -> Figure:
-    """Draws asphalt from the houses to the viewer, with lane marks that meet at the horizon."""
+    """Draws asphalt from the houses to the lower border, with lane marks that meet at the horizon."""
     height, width = camera.image_shape
     far, near = camera.ground(rng.uniform(8, 11)), height + OVERHANG
     middle, reach = rng.uniform(0.35, 0.65) * width, rng.uniform(0.4, 0.6) * width
@@ -103,7 +103,7 @@ def _road(rng: np.random.Generator, world: World, camera: Camera) -> Figure:
 
 
 def _dashes(vanishing: Point, foot: Point, far: float, unit: float) -> list[Points]:
-    """Lays dashes between a foot and the vanishing point, none beyond the row `far`."""
+    """Returns the dashes of a lane mark between `foot` and the vanishing point, none above the row `far`."""
     (x, y), (run, drop) = vanishing, np.subtract(foot, vanishing)
     return [
         bar((x + run * start, y + drop * start), (x + run * end, y + drop * end), 5 * start * unit)
@@ -113,7 +113,7 @@ def _dashes(vanishing: Point, foot: Point, far: float, unit: float) -> list[Poin
 
 
 def _row_of_houses(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite]:
-    """Stands houses side by side, larger towards the sides, the far ones first."""
+    """Draws houses side by side, larger towards the sides, far ones first."""
     count = int(rng.integers(*world.houses, endpoint=True))
     sprites = []
     for x in (np.arange(count) + rng.uniform(0.2, 0.8, count)) / max(count, 1):
@@ -140,7 +140,7 @@ def _house(rng: np.random.Generator, world: World, breadth: float) -> Figure:
 
 
 def _trees(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite]:
-    """Stands trees along the road, the far ones first."""
+    """Draws trees along the road, far ones first."""
     scales = np.sort(rng.uniform(*TREE_SCALES, rng.integers(*world.trees, endpoint=True)))
     return [camera.stand((_tree(rng, world),), rng.random(), float(scale), 1.0, (-1.4, 1.4)) for scale in scales]
 
@@ -156,7 +156,7 @@ def _tree(rng: np.random.Generator, world: World) -> Figure:
 
 
 def _pole(rng: np.random.Generator, world: World) -> tuple[Figure, ...]:
-    """Draws a post, and on two of three a traffic sign."""
+    """Draws a post; two of three carry a traffic sign."""
     height, grey = rng.uniform(2.6, 4.5), rng.uniform(80, 150)
     post = Figure("pole", (patch((grey, grey, grey), bar((0.0, 0.0), (0.0, height), 0.12)),))
     face = ellipse(0.0, height, 0.36) if rng.random() < 0.5 else box(-0.34, height - 0.3, 0.34, height + 0.4)
@@ -165,7 +165,7 @@ def _pole(rng: np.random.Generator, world: World) -> tuple[Figure, ...]:
 
 
 def _crowds(rng: np.random.Generator, world: World, camera: Camera) -> list[Sprite]:
-    """Draws, now and then, cars or persons too close to tell apart."""
+    """Draws, in a share of the images, cars or persons too close to tell apart."""
     sprites = []
     for draw, label, spacing, scale in ((car, "cargroup", 1.4, 10.5), (person, "persongroup", 0.34, 14.0)):
         if rng.random() < CROWD_SHARE:

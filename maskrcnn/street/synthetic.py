@@ -1,7 +1,7 @@
-"""Draws street scenes with their truth and writes them as Cityscapes lies on disk.
+"""Draws street scenes with their truth and writes them in the file layout of Cityscapes.
 
-Stands in for Cityscapes where its licensed images are not at hand. A frame depends on the seed, its split,
-its city and its number alone, so that a longer city begins with the frames of a shorter one.
+They replace Cityscapes where its licensed images are missing. A frame depends only on the seed, its split, its city
+and its number, so that a longer city begins with the frames of a shorter one.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Image
 from maskrcnn.street.canvas import Canvas, Polygon, blank_canvas, develop, outline, paint, silhouette
@@ -31,7 +32,7 @@ SNIPPET_FRAME = 19  # Cityscapes labels the twentieth frame of every snippet
 
 @dataclass(frozen=True)
 class Scene:
-    """An RGB image and what was drawn in it: label and `(x, y)` polygon, later over earlier."""
+    """An RGB image and the label and `(x, y)` polygon of all that was drawn in it, later ones over earlier ones."""
 
     image: Image
     objects: list[tuple[str, Polygon]]
@@ -41,16 +42,16 @@ def draw_scene(rng: np.random.Generator, image_shape: tuple[int, int], world: st
     """Draws one street.
 
     Args:
-        rng: Everything random in the scene comes from it.
+        rng: Decides everything random in the scene.
         image_shape: Height and width in pixels.
         world: `city` or `countryside`.
 
     Raises:
-        ValueError: if there is no such world, or a side of the image is below `LEAST_SIDE`.
+        InputError: if there is no such world, or a side of the image is below `LEAST_SIDE`.
     """
     style = world_named(world)
     if min(image_shape) < LEAST_SIDE:
-        raise ValueError(f"`image_shape` must have sides of at least {LEAST_SIDE} pixels; got {image_shape}.")
+        raise InputError(f"`image_shape` must have sides of at least {LEAST_SIDE} pixels; got {image_shape}.")
     camera = Camera(image_shape, rng.uniform(*style.horizon) * image_shape[0], style.camera_height)
     canvas, air = blank_canvas(image_shape), style.pick(rng, style.sky)
     sprites = [*backdrop(rng, style, camera), *traffic(rng, style, camera, canvas.shape)]
@@ -61,22 +62,22 @@ def draw_scene(rng: np.random.Generator, image_shape: tuple[int, int], world: st
 def write_city(
     root: Path, split: str, city: str, count: int, image_shape: tuple[int, int], world: str, seed: int
 ) -> None:
-    """Draws the frames of one city and writes them whole, in the place of what was there.
+    """Draws the frames of one city; they replace an older city of this name, all or none.
 
     Args:
         root: Holds `leftImg8bit` and `gtFine`.
-        split: The folder below these two, as `train`.
-        city: Names the folder below and begins the names of the files.
+        split: The folder below these two, such as `train`.
+        city: Name of the folder below `split`, and first part of the file names.
         count: Frames, at least one.
         image_shape: Height and width in pixels.
         world: `city` or `countryside`.
         seed: Another seed draws another city of this name.
 
     Raises:
-        ValueError: if `count` is below 1, or a scene cannot be drawn.
+        InputError: if `count` is below 1, or a scene cannot be drawn.
     """
     if count < 1:
-        raise ValueError(f"`count` must be at least 1; got {count} for {split}/{city}.")
+        raise InputError(f"`count` must be at least 1; got {count} for {split}/{city}.")
     image_folder, polygon_folder = (root / part / split / city for part in ("leftImg8bit", "gtFine"))
     with whole_folder(image_folder) as images, whole_folder(polygon_folder) as polygons:
         for index in range(count):
@@ -89,7 +90,7 @@ def write_city(
 def write_cities(
     root: Path, cities: Mapping[str, Mapping[str, int]], image_shape: tuple[int, int], world: str, seed: int
 ) -> Iterator[None]:
-    """Draws many cities on all cores and yields after each; a city is there whole or not at all.
+    """Draws many cities on all cores and yields after each; a city is written whole or not at all.
 
     Args:
         root: Holds `leftImg8bit` and `gtFine`.
@@ -99,12 +100,12 @@ def write_cities(
         seed: Another seed draws other cities of these names.
 
     Raises:
-        ValueError: if the world is unknown or a city has no frames; nothing is drawn then.
+        InputError: if the world is unknown or a city has no frames; nothing is drawn then.
     """
     world_named(world)
     counts = [(split, city, count) for split, of_split in cities.items() for city, count in of_split.items()]
     if empty := [f"{split}/{city}" for split, city, count in counts if count < 1]:
-        raise ValueError(f"`count` must be at least 1; got less for {', '.join(empty)}.")
+        raise InputError(f"`count` must be at least 1; got less for {', '.join(empty)}.")
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         largest_first = sorted(counts, key=lambda entry: -entry[2])
         tasks = [pool.submit(write_city, root, *entry, image_shape, world, seed) for entry in largest_first]
@@ -129,7 +130,7 @@ def _draw(canvas: Canvas, sprite: Sprite, air: Colour) -> list[tuple[str, Polygo
 
 
 def _frame_rng(seed: int, split: str, city: str, index: int) -> np.random.Generator:
-    """Returns the dice of one frame; the checksum of a name is the same in every process."""
+    """Returns the random generator of one frame. CRC-32, unlike `hash`, is the same in every process."""
     return np.random.default_rng([seed, zlib.crc32(split.encode()), zlib.crc32(city.encode()), index])
 
 
@@ -141,7 +142,7 @@ def _write_image(path: Path, image: Image) -> None:
 
 
 def _write_polygons(path: Path, scene: Scene) -> None:
-    """Writes the objects of a scene in the words of Cityscapes."""
+    """Writes the objects of a scene as an annotation of Cityscapes."""
     height, width = scene.image.shape[:2]
     objects = [{"label": label, "polygon": polygon.tolist()} for label, polygon in scene.objects]
     path.write_text(json.dumps({"imgHeight": height, "imgWidth": width, "objects": objects}))

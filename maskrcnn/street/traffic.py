@@ -1,4 +1,4 @@
-"""Who is in the street: how often each kind appears, how large, and where all of it can be seen."""
+"""Traffic: how often each kind of instance appears, how large, and where it stands so that it can be seen."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from maskrcnn.street.scenery import bonnet, poles
 from maskrcnn.street.vehicles import bus, car, caravan, trailer, train, truck
 from maskrcnn.street.worlds import World
 
-INSTANCES = (2, 8)  # in an image that has any
+INSTANCES = (2, 8)  # fewest and most in an image that has any
 EMPTY_SHARE = 0.03  # of the images
 BONNET_SHARE = 0.5
-LEAST_VISIBLE = 0.35  # share of an instance that nearer ones must leave
-MOST_TRIES = 80  # places tried in a street before it counts as full
-ACCESSORIES = frozenset({"license plate", "rail track"})  # what a kind draws besides instances
+LEAST_VISIBLE = 0.35  # share of an instance that nearer things may not hide
+MOST_TRIES = 80  # instances tried in a street before it counts as full
+ACCESSORIES = frozenset({"license plate", "rail track"})  # drawn with an instance, but without a class
 
 Mask = Bool[np.ndarray, "H W"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be in a street: its class, how it is drawn, its share of all, and how tall it appears in units."""
+    """A kind of instance: its class, how it is drawn, its share of all, and its range of heights in units."""
 
     label: str
     draw: Callable[[np.random.Generator, World], tuple[Figure, ...]]
@@ -59,10 +59,10 @@ class Standing:
 
 
 def traffic(rng: np.random.Generator, world: World, camera: Camera, canvas_shape: tuple[int, ...]) -> list[Sprite]:
-    """Fills a street so that of every instance at least `LEAST_VISIBLE` is seen.
+    """Fills a street; at least `LEAST_VISIBLE` of every instance can be seen.
 
     Returns:
-        The instances, the poles among them and at last the own bonnet, the farthest first.
+        Instances and poles, the farthest first, then the bonnet of the camera's car in some images.
     """
     front = [bonnet(rng, world, camera)] if rng.random() < BONNET_SHARE else []
     hidden = np.zeros(canvas_shape[:2], bool)
@@ -82,7 +82,7 @@ def traffic(rng: np.random.Generator, world: World, camera: Camera, canvas_shape
 
 
 def _anywhere(rng: np.random.Generator, world: World, camera: Camera) -> Sprite:
-    """Draws a kind that the world has somewhere on the ground, at most a fifth of it beyond the border."""
+    """Draws a random kind at a random place; at most a fifth of its breadth lies outside the image."""
     kinds = [kind for kind in KINDS if kind.label not in world.absent]
     shares = np.cumsum([kind.share for kind in kinds])
     kind = kinds[np.searchsorted(shares, rng.random() * shares[-1], side="right")]
@@ -97,14 +97,14 @@ def _anywhere(rng: np.random.Generator, world: World, camera: Camera) -> Sprite:
 
 
 def _standing(sprite: Sprite, canvas_shape: tuple[int, ...]) -> Standing:
-    """Finds the pixels of a sprite and of its instances."""
+    """Returns the sprite with its pixels and those of its instances."""
     figures = [figure for figure in sprite.figures if figure.label not in ACCESSORIES]
     shapes = tuple(silhouette([figure], sprite.placement, canvas_shape) for figure in figures)
     return Standing(sprite, silhouette(figures, sprite.placement, canvas_shape), shapes)
 
 
 def _all_visible(street: Sequence[Standing], hidden: Mask) -> bool:
-    """Tells whether enough is seen of every instance, `hidden` being covered by what is nearest."""
+    """Returns whether enough of every instance can be seen; `hidden` is covered by what stands in front of all."""
     hidden = hidden.copy()
     for one in sorted(street, key=_nearness, reverse=True):
         if any(_visible_share(shape, hidden) < LEAST_VISIBLE for shape in one.instances):
@@ -119,7 +119,7 @@ def _nearness(one: Standing) -> float:
 
 
 def _visible_share(shape: Silhouette, hidden: Mask) -> float:
-    """Returns the share of a silhouette that is not hidden, 0 where it has no pixels."""
+    """Returns the share of a silhouette that is not hidden; 0 if it has no pixels."""
     seen = int(np.count_nonzero(shape.mask & ~hidden[shape.crop]))
     return seen / max(int(np.count_nonzero(shape.mask)), 1)
 

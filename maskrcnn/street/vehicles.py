@@ -1,4 +1,4 @@
-"""Everything on four wheels or more, and what is drawn behind it, seen from the side or from one end.
+"""Cars, buses, trucks, trams, caravans and trailers, seen from the side, the front or the rear.
 
 Vehicles head to the right. Every function returns figures in painter's order, each with its own label.
 """
@@ -114,7 +114,7 @@ def trailer(rng: np.random.Generator, world: World) -> tuple[Figure, ...]:
 
 
 def wheels(places: tuple[float, ...], radius: float) -> list[Part]:
-    """Draws closed wheels that stand on the ground."""
+    """Draws discs that stand on the ground; `places` are the x of their centres."""
     layers = ((TYRE, 1.0), (METAL, 0.55))
     return [patch(colour, ellipse(x, radius, share * radius)) for x in places for colour, share in layers]
 
@@ -228,7 +228,7 @@ def _posts(
 
 
 def _pantograph(x: float, roof: float) -> list[Part]:
-    """Draws the folded arm that reaches for the wire above a tram."""
+    """Draws the folded arm on the roof of a tram."""
     hinge, knee, shoe = (x + 0.3, roof), (x - 0.6, roof + 0.45), (x + 0.2, roof + 0.7)
     head = bar((x - 0.4, roof + 0.7), (x + 0.8, roof + 0.7), 0.1)
     return [patch(IRON, limb) for limb in (bar(hinge, knee, 0.12), bar(knee, shoe, 0.1), head)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.street.figures import Colour, Point, Range
 
 Palette = tuple[tuple[int, int, int], ...]
@@ -22,9 +23,9 @@ class CarBody:
 
 @dataclass(frozen=True)
 class World:
-    """How one world looks: who is missing, its camera, the proportions of its figures, its palettes and its scenery."""
+    """How one world looks: absent classes, camera, proportions of figures, palettes and scenery."""
 
-    absent: frozenset[str]  # classes that are nowhere seen
+    absent: frozenset[str]  # classes without instances
     camera_height: float  # metres above the ground
     horizon: Range  # fractions of the image height
     rounding: float  # factor on the radii of corners
@@ -140,7 +141,7 @@ WORLDS = {
         poles=(0, 4),
     ),
     "countryside": World(
-        absent=frozenset({"rider", "trailer", "caravan"}),  # COCO's images know none of them either
+        absent=frozenset({"rider", "trailer", "caravan"}),  # COCO has none of these classes either
         camera_height=2.8,
         horizon=(0.26, 0.4),
         rounding=0.4,
@@ -176,17 +177,17 @@ WORLDS = {
 
 
 def world_named(name: str) -> World:
-    """Looks a world up.
+    """Returns the world of this name.
 
     Raises:
-        ValueError: if there is no such world.
+        InputError: if there is no such world.
     """
     if name not in WORLDS:
-        raise ValueError(f"`world` must be one of {', '.join(WORLDS)}; got {name!r}.")
+        raise InputError(f"`world` must be one of {', '.join(WORLDS)}; got {name!r}.")
     return WORLDS[name]
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Darkens a colour (factor below 1) or lightens it."""
+    """Returns a darker colour (factor below 1) or a lighter one."""
     red, green, blue = (min(channel * factor, 255.0) for channel in colour)
     return red, green, blue

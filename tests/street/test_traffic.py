@@ -79,9 +79,13 @@ def test_a_street_shows_the_classes_of_its_world(name):
     assert labels & set(CLASS_NAMES) == set(CLASS_NAMES[1:]) - WORLDS[name].absent
 
 
-def test_a_full_street_takes_nobody_in(monkeypatch):
+def test_a_full_street_takes_no_further_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything hides everything else: behind a bonnet nothing is placed, without one a single sprite."""
     everything = Silhouette(np.ones(CANVAS_SHAPE[:2], bool), (slice(None), slice(None)))
     monkeypatch.setattr(street, "silhouette", lambda *_: everything)
-    sprites = traffic(np.random.default_rng(3), CITY, CAMERA, CANVAS_SHAPE)
-    labels = {figure.label for sprite in sprites for figure in sprite.figures}
-    assert labels & set(CLASS_NAMES) <= {"car"}
+    placed: dict[bool, set[int]] = {True: set(), False: set()}
+    for seed in range(12):
+        sprites = traffic(np.random.default_rng(seed), CITY, CAMERA, CANVAS_SHAPE)
+        labels = [{figure.label for figure in sprite.figures} for sprite in sprites]
+        placed["ego vehicle" in labels[-1]].add(sum(bool(of_sprite & set(CLASS_NAMES)) for of_sprite in labels))
+    assert placed == {True: {0}, False: {1}}
