@@ -19,6 +19,7 @@ import numpy as np
 
 from maskrcnn.data.augmentation import make_augmenter
 from maskrcnn.data.batches import Batches
+from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import Record, Records, read_image, read_records, write_records
 
 REPEATS = 30
@@ -77,7 +78,7 @@ def make_split(root: Path) -> Records:
         dropped=0,
         instance_png=np.empty(0, np.uint8),
     )
-    write_records(root / "street.npz", [record], SHAPE, MINI_MASK_SHAPE)
+    write_records(root / "street.npz", [record], SHAPE, MINI_MASK_SHAPE, CITYSCAPES)
     return read_records(root / "street.npz")
 
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.progress import track
 
-from maskrcnn.data.cityscapes import CLASS_NAMES, Frame, find_frames, paint_instances, read_annotation
+from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_NAMES, Frame, find_frames, paint_instances, read_annotation
 from maskrcnn.data.records import Record, read_image, scale_map, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.pictures.truth import draw_truth
@@ -50,7 +50,7 @@ def main(split: str, root: Path = Path()) -> None:
     built = build_records(frames, data.image_shape, *shapes, section.instance_maps)
     records = list(track(built, "Polygons to records", len(frames)))
 
-    write_records(root / "data/processed" / f"{split}.npz", records, *shapes)
+    write_records(root / "data/processed" / f"{split}.npz", records, *shapes, CITYSCAPES)
     per_class = count_classes(records)
     counts = count_truth(records, settings.instance_cap)
     counts |= {f"instances_{name}": count for name, count in per_class.items()}

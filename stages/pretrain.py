@@ -21,7 +21,7 @@ import keras
 from rich.progress import track
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.data.cityscapes import CLASS_NAMES, find_frames
+from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_NAMES, find_frames
 from maskrcnn.data.records import Records, read_records, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
@@ -98,7 +98,7 @@ def draw_world(folder: Path, raw_shape: Shape, preprocess: Preprocess, settings:
         shapes = preprocess.image_shape, preprocess.mini_mask_shape
         built = build_records(found, raw_shape, *shapes, instance_maps=False)
         records = list(track(built, "Polygons to records", total=len(found)))
-        write_records(folder / f"{split}.npz", records, *shapes)
+        write_records(folder / f"{split}.npz", records, *shapes, CITYSCAPES)
         splits.append(read_records(folder / f"{split}.npz"))
     return splits[0], splits[1]
 

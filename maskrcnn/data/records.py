@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8, UInt16
 
-from maskrcnn.data.catalogue import Catalogue
-from maskrcnn.data.cityscapes import CITYSCAPES, Frame, check_image, number_instances, paint_objects, read_annotation
+from maskrcnn.data.catalogue import Catalogue, decode_catalogue, encode_catalogue
+from maskrcnn.data.cityscapes import Frame, check_image, number_instances, paint_objects, read_annotation
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
@@ -27,7 +27,7 @@ PngBytes = UInt8[np.ndarray, "bytes"]
 PER_INSTANCE = ("boxes", "class_ids", "is_crowd", "areas", "instance_ids")
 ARRAYS = (
     *PER_INSTANCE, "packed_mini_masks", "offsets", "map_bytes", "map_offsets",
-    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape",
+    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape", "catalogue",
 )  # fmt: skip
 
 
@@ -134,7 +134,9 @@ def read_image(path: Path, image_shape: Shape) -> Image:
     return cv2.resize(image, image_shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def write_records(path: Path, records: Sequence[Record], image_shape: Shape, mini_mask_shape: Shape) -> None:
+def write_records(
+    path: Path, records: Sequence[Record], image_shape: Shape, mini_mask_shape: Shape, catalogue: Catalogue
+) -> None:
     """Writes a split, whole or not at all; equal records give equal bytes, on every machine.
 
     `read_records` is the inverse. Teammates make this file each for themselves, and DVC compares their bytes: those
@@ -145,6 +147,7 @@ def write_records(path: Path, records: Sequence[Record], image_shape: Shape, min
         records: At least one.
         image_shape: Height and width of the records.
         mini_mask_shape: Height and width of their mini-masks.
+        catalogue: The classes that their ids refer to.
 
     Raises:
         ValueError: if there is no record.
@@ -154,6 +157,7 @@ def write_records(path: Path, records: Sequence[Record], image_shape: Shape, min
     arrays = {
         "image_shape": np.array(image_shape, np.int32),
         "mini_mask_shape": np.array(mini_mask_shape, np.int32),
+        "catalogue": np.frombuffer(encode_catalogue(catalogue), np.uint8),
         "names": np.array([record.name for record in records]),
         "image_paths": np.array([record.image_path for record in records]),
         "dropped": np.array([record.dropped for record in records], np.int32),
@@ -181,8 +185,17 @@ class Records:
         self.names: list[str] = arrays["names"].tolist()
         self.image_shape: Shape = tuple(arrays["image_shape"].tolist())
         self.mini_mask_shape: Shape = tuple(arrays["mini_mask_shape"].tolist())
-        self.catalogue: Catalogue = CITYSCAPES
+        self.catalogue: Catalogue = decode_catalogue(arrays["catalogue"].tobytes())
         self._arrays = arrays
+
+    def check_classes(self) -> None:
+        """Refuses class ids that the catalogue has no name for.
+
+        Raises:
+            ValueError: if there is one.
+        """
+        if not np.isin(self._arrays["class_ids"], range(1, len(self.catalogue.class_names))).all():
+            raise ValueError(f"class ids beyond {', '.join(self.catalogue.class_names)}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -227,7 +240,9 @@ def read_records(path: Path) -> Records:
     try:
         # Opened here, for np.load leaves a damaged archive open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Records(path, {name: arrays[name] for name in ARRAYS})
+            records = Records(path, {name: arrays[name] for name in ARRAYS})
+            records.check_classes()
+            return records
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
         raise ValueError(
             f"`{path}` must be a file of records; got {fault}. Run `python stages/preprocess.py {path.stem}`."

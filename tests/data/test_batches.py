@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.batches import Batches, pad_truth
+from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import Record, Records, read_records, write_records
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, make_record
 
@@ -22,7 +23,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [draw_scene(i)[1] for i in range(COUNT)]
     for i, record in enumerate(records):
         cv2.imwrite(str(folder / record.image_path), np.full((*SHAPE, 3), i, np.uint8))
-    write_records(folder / "split.npz", records, SHAPE, MINI_MASK_SHAPE)
+    write_records(folder / "split.npz", records, SHAPE, MINI_MASK_SHAPE, CITYSCAPES)
     return folder
 
 

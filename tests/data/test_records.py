@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.cityscapes import CLASS_IDS, paint_instances, read_annotation
+from maskrcnn.data.catalogue import encode_catalogue
+from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_IDS, paint_instances, read_annotation
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import (
     Record,
@@ -20,6 +21,7 @@ from maskrcnn.data.records import (
     write_records,
 )
 from tests.data.frames import Corners, rectangle, write_frame
+from tests.data.test_catalogue import PETS
 
 RAW, HALF, MINI = (64, 128), (32, 64), (7, 9)  # 63 bits do not fill the last of 8 bytes
 OBJECTS: list[tuple[str, Corners]] = [
@@ -39,7 +41,7 @@ def build(
 
 
 def write(path: Path, *records: Record) -> Records:
-    write_records(path, records, RAW, MINI)
+    write_records(path, records, RAW, MINI, CITYSCAPES)
     return read_records(path)
 
 
@@ -254,3 +256,37 @@ def test_an_image_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"a.png` must be an image that can be decoded; got a damaged file"):
             read_image(path, (2, 4))
+
+
+def test_the_catalogue_comes_back(tmp_path: Path) -> None:
+    records = write(tmp_path / "split.npz", build(tmp_path))
+    assert records.catalogue == CITYSCAPES
+
+
+def spoil(path: Path, name: str, values: np.ndarray) -> None:
+    """Replaces one array of a file of records."""
+    with np.load(path) as arrays:
+        content = dict(arrays) | {name: values}
+    np.savez(path, **content)
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "message"),
+    [
+        (b"{", "split.npz` must be a file of records; got Expecting"),
+        (b'{"class_names": []}', "split.npz` must be a file of records; got `catalogue` must have the keys"),
+        (encode_catalogue(PETS), "split.npz` must be a file of records; got class ids beyond background, cat, dog"),
+    ],
+)
+def test_a_hostile_catalogue_is_refused(tmp_path: Path, catalogue: bytes, message: str) -> None:
+    write(tmp_path / "split.npz", build(tmp_path))
+    spoil(tmp_path / "split.npz", "catalogue", np.frombuffer(catalogue, np.uint8))
+    with pytest.raises(ValueError, match=message):
+        read_records(tmp_path / "split.npz")
+
+
+def test_a_pickled_catalogue_is_never_opened(tmp_path: Path) -> None:
+    write(tmp_path / "split.npz", build(tmp_path))
+    spoil(tmp_path / "split.npz", "catalogue", np.array([{}], object))
+    with pytest.raises(ValueError, match=r"must be a file of records; got .*allow_pickle=False"):
+        read_records(tmp_path / "split.npz")

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.batches import Batches
+from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import read_records, write_records
 from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.project.config import Sampling
@@ -33,7 +34,7 @@ def write_split(folder: Path) -> Path:
     scenes = [draw_scene(seed) for seed in range(4)]
     for image, record in scenes:
         cv2.imwrite(str(folder / record.image_path), image[..., ::-1])
-    write_records(folder / "split.npz", [record for _, record in scenes], SHAPE, MINI_MASK_SHAPE)
+    write_records(folder / "split.npz", [record for _, record in scenes], SHAPE, MINI_MASK_SHAPE, CITYSCAPES)
     return folder
 
 

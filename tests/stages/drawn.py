@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from maskrcnn.data.cityscapes import CLASS_IDS
+from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_IDS
 from maskrcnn.data.records import write_records
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
@@ -38,7 +38,7 @@ def write_city(root: Path) -> None:
     for place, instance in zip((CAR, *RIDERS), (26000, 25000, 25001), strict=True):
         instance_map[place] = instance
     records = [make_record(name, instance_map) for name in NAMES]
-    write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56))
+    write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56), CITYSCAPES)
     (root / "data/city").mkdir()
     noise = np.random.default_rng(5).integers(0, 255, (*SHAPE, 3)).astype(np.uint8)
     for name in NAMES:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import write_records
 from stages.ceilings import main
 from tests.stages.scored import make_record
@@ -20,7 +21,7 @@ def root(tmp_path):
     instance_map[10:30, 20:80] = 26000
     cv2.circle(instance_map, (180, 64), 60, 24000, 1)
     record = make_record("munster_000000_000019", instance_map)
-    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56))
+    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), CITYSCAPES)
     return tmp_path
 
 

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data import splits
-from maskrcnn.data.cityscapes import find_frames
+from maskrcnn.data.cityscapes import CITYSCAPES, find_frames
 from maskrcnn.data.records import Record, build_record, read_records, write_records
 from stages.preprocess import count_classes, count_truth, main
 from tests.data.frames import Corners, rectangle, write_frame
@@ -154,7 +154,7 @@ def test_processes_and_a_loop_give_the_same(root: Path, monkeypatch: pytest.Monk
 
 
 def write_alone(path: Path, record: Record) -> bytes:
-    write_records(path, [record], RAW, (7, 7))
+    write_records(path, [record], RAW, (7, 7), CITYSCAPES)
     return path.read_bytes()
 
 
