@@ -140,16 +140,16 @@ def decode_catalogue(content: bytes) -> Catalogue:
         values: Any = json.loads(content)
     except RecursionError as fault:
         raise ValueError("`catalogue` must be flat JSON; got lists in lists") from fault
-    if not isinstance(values, dict) or values.keys() != Catalogue.__dataclass_fields__.keys():
-        raise ValueError(
-            f"`catalogue` must have the keys {', '.join(Catalogue.__dataclass_fields__)}; got {content!r:.80}"
-        )
+    keys = Catalogue.__dataclass_fields__.keys()
+    if not isinstance(values, dict) or values.keys() != keys:
+        raise ValueError(f"`catalogue` must have the keys {', '.join(keys)}; got {content!r:.80}")
     try:
-        names, colors = tuple(values["class_names"]), tuple(tuple(map(_whole, color)) for color in values["colors"])
+        names = tuple(values["class_names"])
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{names} in the place of names")
         by_label = {int(label): _whole(class_id) for label, class_id in values["class_ids_by_label"].items()}
         void = frozenset(map(_whole, values["void_label_ids"]))
-        if not all(isinstance(name, str) for name in names) or any(len(color) != 3 for color in colors):
-            raise TypeError("names must be text, colours triples")
+        colors = tuple((_whole(red), _whole(green), _whole(blue)) for red, green, blue in values["colors"])
         return Catalogue(names, by_label, void, _whole(values["instance_base"]), colors)
     except (TypeError, AttributeError) as fault:
         raise ValueError(f"`catalogue` must hold names, ids and colours; got {fault}") from fault

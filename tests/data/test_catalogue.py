@@ -68,7 +68,7 @@ def test_ids_up_to_sixteen_bits_are_accepted() -> None:
         (lambda values: values.update(class_names="dog"), "must begin with the class background"),
         (
             lambda values: values.update(class_names=["background", 1, "dog"]),
-            "must hold names, ids and colours; got names",
+            "in the place of names",
         ),
         (lambda values: values.update(class_names=None), "must hold names, ids and colours"),
         (lambda values: values.update(class_ids_by_label=[1, 2]), "must hold names, ids and colours"),
@@ -77,7 +77,7 @@ def test_ids_up_to_sixteen_bits_are_accepted() -> None:
         (lambda values: values.update(class_ids_by_label={"cat": 1, "2": 2}), "invalid literal"),
         (lambda values: values.update(void_label_ids=["0"]), "got '0' in the place of a whole number"),
         (lambda values: values.update(instance_base=None), "got None in the place of a whole number"),
-        (lambda values: values.update(colors=[[0, 0]] * 3), "colours triples"),
+        (lambda values: values.update(colors=[[0, 0]] * 3), "not enough values"),
         (lambda values: values.update(colors=[0, 0, 0]), "must hold names, ids and colours"),
     ],
 )
