@@ -126,7 +126,7 @@ def run_stage(scenes: list[tuple[np.ndarray, Predictions]]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as path:
         root = Path(path)
         records = [make_record(f"{index:03}", scenes[index % len(scenes)][0]) for index in range(IMAGES)]
-        write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56), CITYSCAPES)
+        write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56), "stretch", CITYSCAPES)
         predictions = [scenes[index % len(scenes)][1] for index in range(IMAGES)]
         write_predictions(root / "predictions/base.json", predictions, SHAPE)
         (root / "params.yaml").write_bytes((REPOSITORY / "params.yaml").read_bytes())

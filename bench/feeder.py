@@ -20,7 +20,7 @@ import numpy as np
 from maskrcnn.data.augmentation import make_augmenter
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CITYSCAPES
-from maskrcnn.data.records import Record, Records, read_image, read_records, write_records
+from maskrcnn.data.records import Record, Records, read_records, write_records
 
 REPEATS = 30
 AUGMENTED = 100  # images; crops and flips leave every second one as it is
@@ -36,7 +36,7 @@ def main(root: Path, records: Records) -> dict[str, float]:
     """
     cv2.setNumThreads(1)
     batches = Batches(records, root, batch_size=1, instance_cap=INSTANCE_CAP)
-    image, record = read_image(root / records[0].image_path, records.image_shape), records[0]
+    image, record = records.read_image(0, root), records[0]
     paths = [root / records[index].image_path for index in range(len(records))]
     decode = statistics.median(cpu_milliseconds(lambda i: cv2.imread(str(paths[i % len(paths)])), REPEATS))
     serve = statistics.median(cpu_milliseconds(lambda i: batches[i % len(batches)], REPEATS))
@@ -78,7 +78,7 @@ def make_split(root: Path) -> Records:
         dropped=0,
         instance_png=np.empty(0, np.uint8),
     )
-    write_records(root / "street.npz", [record], SHAPE, MINI_MASK_SHAPE, CITYSCAPES)
+    write_records(root / "street.npz", [record], SHAPE, MINI_MASK_SHAPE, "stretch", CITYSCAPES)
     return read_records(root / "street.npz")
 
 

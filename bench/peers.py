@@ -30,9 +30,10 @@ import keras
 import numpy as np
 
 from maskrcnn.data.batches import pad_truth
-from maskrcnn.data.cityscapes import find_frames
+from maskrcnn.data.cityscapes import read_frames
+from maskrcnn.data.images import read_image
 from maskrcnn.data.mini_masks import paste_masks
-from maskrcnn.data.records import build_record, read_image
+from maskrcnn.data.records import build_record
 from maskrcnn.inference import detect
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import write_weights
@@ -142,11 +143,11 @@ def summarize(answers: list[dict]) -> dict[str, object]:
 def draw_scene(folder: Path) -> dict[str, np.ndarray]:
     """Returns a drawn street: image, padded truth and whole masks."""
     write_city(folder, "train", "aachen", 1, SHAPE, "city", SEED)
-    (frame,) = find_frames(folder, "train", ["aachen"])
-    truth = pad_truth(build_record(frame, SHAPE, SHAPE, MINI_MASK_SHAPE, False), TRUTH_SLOTS)
+    (frame,), _ = read_frames(folder, "leftImg8bit/train", "gtFine/train", image_shape=SHAPE)
+    truth = pad_truth(build_record(frame, SHAPE, MINI_MASK_SHAPE, "stretch", False), TRUTH_SLOTS)
     assert not truth.pop("is_crowd").any()  # the port knows crowds by another sign
     masks = paste_masks(truth["mini_masks"].astype(bool), truth["boxes"].astype(int), SHAPE)
-    return {"image": read_image(frame.image_path, SHAPE), "masks": masks, **truth}
+    return {"image": read_image(frame.image_path, SHAPE, "stretch"), "masks": masks, **truth}
 
 
 def write_weights_of_both(path: Path, image: np.ndarray) -> float:

@@ -25,10 +25,11 @@ from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 from maskrcnn.data.cityscapes import (
     CLASS_NAMES,
     Annotation,
-    Frame,
-    find_frames,
+    CityscapesFrame,
+    make_frame,
     paint_instances,
     read_annotation,
+    read_frames,
 )
 from maskrcnn.data.records import build_record
 
@@ -48,17 +49,18 @@ def main(root: Path | None) -> bool:
     return is_fast and not figures["instance_pixels_unlike"]
 
 
-def list_frames(root: Path) -> list[Frame]:
+def list_frames(root: Path) -> list[CityscapesFrame]:
     """Returns all frames of a folder that lies as Cityscapes does."""
-    cities = [path for path in (root / "leftImg8bit").glob("*/*") if path.is_dir()]
-    return [frame for city in cities for frame in find_frames(root, city.parent.name, [city.name])]
+    folders = [path.name for path in (root / "leftImg8bit").glob("*") if path.is_dir()]
+    found = [read_frames(root, f"leftImg8bit/{name}", f"gtFine/{name}", image_shape=SHAPE)[0] for name in folders]
+    return [frame for frames in found for frame in frames]
 
 
-def measure(frames: list[Frame]) -> dict[str, float]:
+def measure(frames: list[CityscapesFrame]) -> dict[str, float]:
     """Returns milliseconds of drawing and of whole records, and what the polygons amount to."""
     annotations = [read_annotation(frame.polygons_path, SHAPE) for frame in frames]
     drawing = [time_call(lambda item=item: paint_instances(item)) for item in annotations]
-    records = [time_call(lambda frame=frame: build_record(frame, SHAPE, SHAPE, (56, 56), True)) for frame in frames]
+    records = [time_call(lambda frame=frame: build_record(frame, SHAPE, (56, 56), "stretch", True)) for frame in frames]
     theirs = [time_call(lambda item=item: createInstanceImage(item, "ids")) for item in map(read_their_way, frames)]
     return {
         "images": len(frames),
@@ -72,7 +74,7 @@ def measure(frames: list[Frame]) -> dict[str, float]:
     } | compare_published(frames, annotations)
 
 
-def compare_published(frames: list[Frame], annotations: list[Annotation]) -> dict[str, int]:
+def compare_published(frames: list[CityscapesFrame], annotations: list[Annotation]) -> dict[str, int]:
     """Returns how many pixels of instances differ from the published maps, where there are any."""
     compared, unlike = 0, 0
     for frame, annotation in zip(frames, annotations, strict=True):
@@ -95,19 +97,20 @@ def time_call(call: Callable[[], object], repeats: int = 3) -> float:
     return 1000 * median(times)
 
 
-def read_their_way(frame: Frame) -> TheirAnnotation:
+def read_their_way(frame: CityscapesFrame) -> TheirAnnotation:
     """Returns the annotation as cityscapesScripts reads it."""
     annotation = TheirAnnotation()
     annotation.fromJsonFile(str(frame.polygons_path))
     return annotation
 
 
-def make_frames(root: Path, count: int) -> list[Frame]:
+def make_frames(root: Path, count: int) -> list[CityscapesFrame]:
     """Writes made-up frames of 200 objects and about 10,000 points, a fifth of them large."""
     rng = np.random.default_rng(2021)
     ok, image = cv2.imencode(".png", np.zeros((*SHAPE, 3), np.uint8))
     assert ok
-    frames = [Frame(root, "train", "cologne", f"cologne_{index:06}_000019") for index in range(count)]
+    names = [f"cologne/cologne_{index:06}_000019" for index in range(count)]
+    frames = [make_frame(root, "leftImg8bit/train", "gtFine/train", name, SHAPE) for name in names]
     for frame in frames:
         objects = [make_object(rng, rng.choice(STUFF), radius=rng.uniform(200, 700)) for _ in range(40)]
         objects += [make_object(rng, rng.choice(CLASS_NAMES[1:]), radius=rng.uniform(5, 120)) for _ in range(160)]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from maskrcnn.data.records import Records, read_image, read_records
+from maskrcnn.data.records import Records, read_records
 from maskrcnn.pictures.confusions import Mistake, draw_confusions
 from maskrcnn.pictures.detections import draw_detections, draw_masks, draw_proposals
 from maskrcnn.pictures.panels import spread_indices
@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
     def read(self, index: int) -> Image:
         """Returns one image at the size that the network saw."""
-        return read_image(self.images_root / self.records[index].image_path, self.records.image_shape)
+        return self.records.read_image(index, self.images_root)
 
     def measure(self, index: int) -> Overlaps:
         """Returns the overlaps of predictions and truth in one image."""

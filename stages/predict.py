@@ -2,7 +2,7 @@
 
 Reads   models/<variant>.h5, data/processed/test.npz, the test images below data.root
 Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
-Params  data, preprocess, model, predict
+Params  data, model, predict
 """
 
 import sys
@@ -17,13 +17,12 @@ import numpy as np
 from numpy import ndarray
 from rich.progress import track
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.data.records import Records, read_image, read_records
+from maskrcnn.data.records import Records, read_records
 from maskrcnn.inference import detect_batch
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Model, Predict, Preprocess
+from maskrcnn.project.config import Data, Model, Predict
 from maskrcnn.project.params import read_params
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
@@ -40,17 +39,16 @@ def main(variant: str, root: Path = Path()) -> None:
     """
     params = read_params(root / "params.yaml")
     data = params.section(Data)
-    preprocess = params.section(Preprocess)
     model = params.section(Model)
     settings = params.section(Predict)
+    records = read_records(root / "data/processed/test.npz")
     network = build_mask_rcnn(
-        image_shape=preprocess.image_shape,
-        class_count=len(CLASS_NAMES),
+        image_shape=records.image_shape,
+        class_count=len(records.catalogue.class_names),
         num_proposals=settings.num_proposals,
         **asdict(model),
     )
     read_weights(network, root / f"models/{variant}.h5")
-    records = read_records(root / "data/processed/test.npz")
     proposals: dict[str, ndarray] = {}
     predictions = predict(network, records, root / data.root, settings, proposals)
     write_predictions(root / f"predictions/{variant}.json", predictions, records.image_shape)
@@ -62,8 +60,8 @@ def predict(
 ) -> Iterator[Predictions]:
     """Yields what the network finds in each image of a split, in order; fills in the regions of interest on the way."""
     for start in track(range(0, len(records), settings.batch_size), "Detecting"):
-        batch = [records[i] for i in range(start, min(start + settings.batch_size, len(records)))]
-        images = [read_image(images_root / record.image_path, records.image_shape) for record in batch]
+        batch = range(start, min(start + settings.batch_size, len(records)))
+        images = [records.read_image(i, images_root) for i in batch]
         images += [np.zeros_like(images[0])] * (settings.batch_size - len(batch))  # one batch shape, traced once
         everything = detect_batch(
             network,
@@ -72,8 +70,8 @@ def predict(
             nms_iou=settings.detection_nms_iou,
             max_count=settings.num_detections,
         )
-        for found, record in zip(everything, batch, strict=False):
-            proposals[record.name] = found.proposals_px[:KEPT_PROPOSALS]
+        for found, i in zip(everything, batch, strict=False):
+            proposals[records.names[i]] = found.proposals_px[:KEPT_PROPOSALS]
             yield encode_predictions(found.boxes_px, found.class_ids, found.scores, found.masks)
 
 

@@ -1,8 +1,7 @@
-"""Turns the images and polygons of one split into records, counts what they hold and draws some.
+"""Turns the images and annotations of one split into records, counts what they hold and draws some.
 
-Reads   leftImg8bit/ and gtFine/ below data.root
-Writes  data/processed/<split>.npz, metrics/data/<split>.json, plots/classes/<split>.csv,
-        pictures/truth/<split>/
+Reads   the split's images and truth below data.root
+Writes  data/processed/<split>.npz, metrics/data/<split>.json, pictures/truth/<split>/
 Params  data, preprocess, splits.<split>
 """
 
@@ -11,22 +10,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from rich.progress import track
 
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_NAMES, Frame, find_frames, paint_instances, read_annotation
-from maskrcnn.data.records import Record, read_image, scale_map, write_records
+from maskrcnn.data import cityscapes, coco
+from maskrcnn.data.catalogue import Catalogue
+from maskrcnn.data.frames import Frame
+from maskrcnn.data.images import FITS, Shape, read_image
+from maskrcnn.data.records import Record, build_record, decode_map, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.pictures.truth import draw_truth
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Preprocess, Shape, Split
-from maskrcnn.project.files import whole_folder, write_text
+from maskrcnn.project.config import Data, Preprocess, Split
+from maskrcnn.project.files import whole_folder
+from maskrcnn.project.metrics import write_metrics
+from maskrcnn.project.notation import SIDE_MULTIPLE
 from maskrcnn.project.params import read_params
+from maskrcnn.project.rules import check_root
 
-SIDE_MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
+Reader = Callable[..., tuple[Sequence[Frame], Catalogue]]
+
+READERS: Mapping[str, Reader] = {"cityscapes": cityscapes.read_frames, "coco": coco.read_frames}
+PICTURES = 8  # of a split
 
 
 def main(split: str, root: Path = Path()) -> None:
@@ -44,26 +51,38 @@ def main(split: str, root: Path = Path()) -> None:
     data = params.section(Data)
     settings = params.section(Preprocess)
     section = params.section(Split, f"splits.{split}")
-    check_shape(settings.image_shape)
-    frames = find_frames(root / data.root, section.folder, section.cities)
-    shapes = settings.image_shape, settings.mini_mask_shape
-    built = build_records(frames, data.image_shape, *shapes, section.instance_maps)
-    records = list(track(built, "Polygons to records", len(frames)))
+    check_settings(data, settings)
+    frames, catalogue = READERS[data.format](
+        check_root(params, root),
+        section.images,
+        section.truth,
+        cities=section.cities,
+        image_shape=data.image_shape,
+        classes=data.classes,
+    )
+    layout = settings.image_shape, settings.mini_mask_shape, settings.fit
+    built = build_records(frames, *layout, instance_maps=section.instance_maps)
+    records = list(track(built, "Annotations to records", len(frames)))
 
-    write_records(root / "data/processed" / f"{split}.npz", records, *shapes, CITYSCAPES)
-    per_class = count_classes(records)
+    write_records(root / "data/processed" / f"{split}.npz", records, *layout, catalogue)
+    per_class = count_classes(records, catalogue)
     counts = count_truth(records, settings.instance_cap)
     counts |= {f"instances_{name}": count for name, count in per_class.items()}
-    write_text(root / "metrics/data" / f"{split}.json", json.dumps(counts, indent=2) + "\n")
-    rows = [f"{name},{count}\n" for name, count in per_class.items()]
-    write_text(root / "plots/classes" / f"{split}.csv", "".join(["class,instances\n", *rows]))
-    draw_pictures(root / "pictures/truth" / split, frames, records, data.image_shape, settings.image_shape)
+    write_metrics(root / "metrics/data" / f"{split}.json", counts)
+    fullest = [frames[index] for index in choose_fullest(records)]
+    draw_pictures(root / "pictures/truth" / split, fullest, *layout, catalogue.class_names)
 
 
-def check_shape(image_shape: Shape) -> None:
-    """Refuses an image size that the feature pyramid cannot halve six times."""
-    if any(side < SIDE_MULTIPLE or side % SIDE_MULTIPLE for side in image_shape):
-        raise ValueError(f"`preprocess.image_shape` must be multiples of {SIDE_MULTIPLE}; got {list(image_shape)}.")
+def check_settings(data: Data, settings: Preprocess) -> None:
+    """Refuses an unknown format or fit, and an image size that the feature pyramid cannot halve six times."""
+    if data.format not in READERS:
+        raise ValueError(f"`data.format` must be one of {', '.join(READERS)}; got {data.format!r}.")
+    if settings.fit not in FITS:
+        raise ValueError(f"`preprocess.fit` must be one of {', '.join(FITS)}; got {settings.fit!r}.")
+    if any(side < SIDE_MULTIPLE or side % SIDE_MULTIPLE for side in settings.image_shape):
+        raise ValueError(
+            f"`preprocess.image_shape` must be multiples of {SIDE_MULTIPLE}; got {list(settings.image_shape)}."
+        )
 
 
 def count_truth(records: Sequence[Record], instance_cap: int) -> dict[str, int]:
@@ -81,26 +100,36 @@ def count_truth(records: Sequence[Record], instance_cap: int) -> dict[str, int]:
     }
 
 
-def count_classes(records: Sequence[Record]) -> dict[str, int]:
+def count_classes(records: Sequence[Record], catalogue: Catalogue) -> dict[str, int]:
     """Returns the number of instances of each class but the background."""
     class_ids = np.concatenate([record.class_ids[~record.is_crowd] for record in records])
-    counts = np.bincount(class_ids, minlength=len(CLASS_NAMES)).tolist()
-    return dict(zip(CLASS_NAMES[1:], counts[1:], strict=True))
+    counts = np.bincount(class_ids, minlength=len(catalogue.class_names)).tolist()
+    return dict(zip(catalogue.class_names[1:], counts[1:], strict=True))
+
+
+def choose_fullest(records: Sequence[Record]) -> list[int]:
+    """Returns the image with the most truth of each of some equal parts of the split."""
+    parts = np.array_split(np.arange(len(records)), min(PICTURES, len(records)))
+    return [max(part.tolist(), key=lambda index: len(records[index].boxes)) for part in parts]
 
 
 def draw_pictures(
-    folder: Path, frames: Sequence[Frame], records: Sequence[Record], raw_shape: Shape, image_shape: Shape
+    folder: Path,
+    frames: Sequence[Frame],
+    image_shape: Shape,
+    mini_mask_shape: Shape,
+    fit: str,
+    class_names: Sequence[str],
 ) -> None:
-    """Draws the image with the most truth of each city, in place of the pictures that were there."""
-    by_truth = sorted(range(len(frames)), key=lambda index: len(records[index].boxes))
-    fullest = {frames[index].city: index for index in by_truth}
+    """Draws the truth of some frames, in place of the pictures that were there.
+
+    Their records are built again with instance maps; to keep the maps of all frames for these few would take longer.
+    """
     with whole_folder(folder) as unfinished:
-        for index in track(sorted(fullest.values()), "Pictures of the truth"):
-            frame = frames[index]
-            image = read_image(frame.image_path, image_shape)
-            annotation = read_annotation(frame.polygons_path, raw_shape)
-            instance_map = scale_map(paint_instances(annotation), image_shape)
-            picture = draw_truth(image, instance_map, records[index], CLASS_NAMES)
+        for frame in track(frames, "Pictures of the truth"):
+            record = build_record(frame, image_shape, mini_mask_shape, fit, instance_map=True)
+            image = read_image(frame.image_path, image_shape, fit)
+            picture = draw_truth(image, decode_map(record.instance_png), record, class_names)
             picture.savefig(unfinished / f"{frame.name}.png", dpi=100)
 
 

@@ -21,7 +21,7 @@ import keras
 from rich.progress import track
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_NAMES, find_frames
+from maskrcnn.data.cityscapes import CITYSCAPES, read_frames
 from maskrcnn.data.records import Records, read_records, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
@@ -51,9 +51,13 @@ def main(root: Path = Path()) -> None:
     sampling = params.section(Sampling)
     settings = params.section(Pretrain)
     schedule = settings.schedule
+    if data.image_shape is None:
+        raise ValueError("`data.image_shape` must be a height and width where images are drawn; got null.")
 
     fix_randomness(schedule.seed)
-    network = build_mask_rcnn(image_shape=preprocess.image_shape, class_count=len(CLASS_NAMES), **asdict(model))
+    network = build_mask_rcnn(
+        image_shape=preprocess.image_shape, class_count=len(CITYSCAPES.class_names), **asdict(model)
+    )
     name = fingerprint([data, preprocess, model, sampling, settings, keras.backend.backend()], [])
     with (
         open_checkpoints(root, "pretrain", name) as checkpoints,
@@ -89,16 +93,16 @@ def main(root: Path = Path()) -> None:
 def draw_world(folder: Path, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain) -> tuple[Records, Records]:
     """Draws the world into a folder and returns its training and validation split."""
     splits = []
-    for split, frames in (("train", settings.frames), ("val", settings.validation_frames)):
-        cities = {f"{split}{i}": len(range(i, frames, CITIES)) for i in range(CITIES)}
+    layout = preprocess.image_shape, preprocess.mini_mask_shape, preprocess.fit
+    for split, count in (("train", settings.frames), ("val", settings.validation_frames)):
+        cities = {f"{split}{i}": len(range(i, count, CITIES)) for i in range(CITIES)}
         drawn = write_cities(folder, {split: cities}, raw_shape, settings.world, settings.seed)
         for _ in track(drawn, f"Drawing {split}", total=CITIES):
             pass
-        found = find_frames(folder, split, list(cities))
-        shapes = preprocess.image_shape, preprocess.mini_mask_shape
-        built = build_records(found, raw_shape, *shapes, instance_maps=False)
-        records = list(track(built, "Polygons to records", total=len(found)))
-        write_records(folder / f"{split}.npz", records, *shapes, CITYSCAPES)
+        frames, catalogue = read_frames(folder, f"leftImg8bit/{split}", f"gtFine/{split}", image_shape=raw_shape)
+        built = build_records(frames, *layout, instance_maps=False)
+        records = list(track(built, "Polygons to records", total=count))
+        write_records(folder / f"{split}.npz", records, *layout, catalogue)
         splits.append(read_records(folder / f"{split}.npz"))
     return splits[0], splits[1]
 

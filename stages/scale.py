@@ -4,7 +4,7 @@ Reads   params.yaml, scales/<name>.yaml
 Writes  params.yaml
 
 An overlay lists only what it changes. Sections merge key by key, and every key must be known. Mappings
-whose keys are data (cities, splits, candidates, variants) are replaced whole, for a part of them means nothing.
+whose keys are data (classes, cities, splits, candidates, variants) are replaced whole.
 `dvc repro` never runs this script: `make cityscapes` does, and `git checkout params.yaml` undoes it.
 """
 
@@ -26,7 +26,7 @@ from maskrcnn.project.params import read_yaml
 
 Node = CommentedMap | CommentedSeq
 REPLACED_WHOLE = frozenset(
-    {"splits", "synthesize", "weights", "coarse.comparisons", "candidates", "search", "variants"}
+    {"data.classes", "splits", "synthesize", "weights", "coarse.comparisons", "candidates", "search", "variants"}
 )
 
 

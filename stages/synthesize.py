@@ -33,6 +33,8 @@ def main(name: str, root: Path = Path()) -> None:
     check_root(params, root)
     data = params.section(Data)
     settings = params.section(Synthesize, f"synthesize.{name}")
+    if data.image_shape is None:
+        raise ValueError("`data.image_shape` must be a height and width where images are drawn; got null.")
     target = root / SYNTHETIC
     check_free(target)
     cities = {"train": settings.train, "val": settings.val}

@@ -1,6 +1,6 @@
-"""Turns one released file into complete start weights, so that trainings read nothing but complete files.
+"""Turns one released file into complete start weights for the classes of the training split.
 
-Reads   weights.<name>.path
+Reads   weights.<name>.path, data/processed/training.npz
 Writes  models/start/<name>.h5, models/start/<name>.yaml
 Params  model, weights.<name>
 """
@@ -16,13 +16,15 @@ from typing import Any
 import keras
 from ruamel.yaml import YAML
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
-from maskrcnn.network.model import SMALLEST_SIDE, build_mask_rcnn
+from maskrcnn.data.records import read_records
+from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import Report, load_matterport, write_weights
 from maskrcnn.network.weights.released import map_classes, verify_digest
+from maskrcnn.network.weights.tensors import count_classes
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Model, StartWeights
 from maskrcnn.project.files import whole_file
+from maskrcnn.project.notation import SIDE_MULTIPLE
 from maskrcnn.project.params import read_params
 
 
@@ -36,12 +38,13 @@ def main(name: str, root: Path = Path()) -> None:
     params = read_params(root / "params.yaml")
     model = params.section(Model)
     settings = params.section(StartWeights, f"weights.{name}")
-    class_map = map_classes(CLASS_NAMES, settings.class_map) if settings.class_map else None
+    class_names = read_records(root / "data/processed/training.npz").catalogue.class_names
     path = root / settings.path
     sha256 = verify_digest(path, settings.sha256)
+    class_map = map_classes(class_names, settings.class_map, count_classes(path)) if settings.class_map else None
     keras.utils.set_random_seed(settings.seed)
     shape = asdict(model) | {"backbone": settings.backbone}
-    network = build_mask_rcnn(image_shape=(SMALLEST_SIDE, SMALLEST_SIDE), class_count=len(CLASS_NAMES), **shape)
+    network = build_mask_rcnn(image_shape=(SIDE_MULTIPLE, SIDE_MULTIPLE), class_count=len(class_names), **shape)
     report = load_matterport(network, path, class_map=class_map, fresh=settings.fresh)
     write_weights(network, root / f"models/start/{name}.h5")
     with whole_file(root / f"models/start/{name}.yaml") as unfinished:
@@ -49,7 +52,7 @@ def main(name: str, root: Path = Path()) -> None:
 
 
 def describe(report: Report, path: str, sha256: str) -> dict[str, Any]:
-    """Returns the file, how many tensors met which fate, and which they are but for those that were just read."""
+    """Returns the file, how many tensors had each fate, and the names of all that were not simply loaded."""
     fates = asdict(report)
     layout = fates.pop("layout")
     counts = {fate: len(names) for fate, names in fates.items()}

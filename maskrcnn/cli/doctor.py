@@ -1,12 +1,12 @@
-"""What a machine has and lacks: versions, devices, room, images and start weights.
+"""What a machine has and lacks: versions, devices, disk space, images and start weights.
 
-A finding is one line of the report. It carries an advice where something that the pipeline needs is missing.
+A finding is one line of the report, with advice where something that the pipeline needs is missing.
 """
 
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from maskrcnn.data.cityscapes import Frame
+from maskrcnn.data.cityscapes import IMAGE_END, POLYGONS_END
 from maskrcnn.network.weights.released import tell_source
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import check_params
@@ -25,7 +25,7 @@ BACKENDS = ("tensorflow", "tensorflow-cpu", "jax")
 INSTALL = "`make doctor` installs it, or `pip install -r requirements/cpu.txt`."
 ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 NEEDED_DISK = 5e9  # bytes
-FULL_SCALE_DISK = 15e9  # checkpoints and models of a ResNet101, and DVC's copies of them; images lie already
+FULL_SCALE_DISK = 15e9  # for checkpoints, models and DVC's copies; images not included
 
 # Images of the fine annotations, as published.
 IMAGE_COUNTS = {
@@ -40,7 +40,7 @@ IMAGE_COUNTS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; an advice says that something is missing, and how to get it."""
+    """One line of the report; with advice where something is missing."""
 
     name: str
     value: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 def main(root: Path = Path()) -> int:
-    """Prints the report; returns 1 where something is missing, else 0.
+    """Prints the report; returns 1 if something is missing, else 0.
 
     Args:
         root: Where `params.yaml` lies; its paths start there.
@@ -86,7 +86,7 @@ def examine_study(root: Path) -> Iterator[Finding]:
 
 
 def find_versions() -> Iterator[Finding]:
-    """Yields the version of every package, and of the backends that are there."""
+    """Yields the version of every package, and of the backends that are installed."""
     for name in PACKAGES + BACKENDS:
         try:
             yield Finding(name, metadata.version(name))
@@ -96,47 +96,58 @@ def find_versions() -> Iterator[Finding]:
 
 
 def find_disk(root: Path, needed: float) -> Finding:
-    """Returns the free room of the disk that models and data are written to."""
+    """Returns the free space of the disk that models and data are written to."""
     free = shutil.disk_usage(root).free
     advice = f"{needed / 1e9:.0f} GB must be free for data and models." if free < needed else ""
     return Finding("disk", f"{free / 1e9:.0f} GB free", advice)
 
 
 def find_images(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
-    """Yields the images of each city of Cityscapes; only the splits' cities must be complete.
-
-    The synthetic city has nothing to be checked: `dvc repro` draws what is missing.
-    """
-    images = params["data"]["root"]
+    """Yields what there is of the raw data set; a synthetic city is not checked, since `dvc repro` draws it."""
+    data, splits = params["data"], params["splits"].values()
     if params["synthesize"]:
-        yield Finding(images, "drawn by `dvc repro`")
-    elif not (root / images).is_dir():
-        yield Finding(images, "none", f"`{images}` must hold {ARCHIVES}, unpacked.")
+        yield Finding(data["root"], "drawn by `dvc repro`")
+    elif data["format"] != "cityscapes":
+        for path in sorted({f"{data['root']}/{split[key]}" for split in splits for key in ("images", "truth")}):
+            is_there = (root / path).exists()
+            yield Finding(path, "found" if is_there else "none", "" if is_there else f"`{path}` must exist.")
+    elif not (root / data["root"]).is_dir():
+        yield Finding(data["root"], "none", f"`{data['root']}` must hold {ARCHIVES}, unpacked.")
     else:
-        needed = {(split["folder"], city) for split in params["splits"].values() for city in split["cities"]}
-        for folder, counts in IMAGE_COUNTS.items():
-            for city, count in counts.items():
-                finding = count_images(root / images, folder, city, count)
-                yield finding if (folder, city) in needed else replace(finding, advice="")
+        needed = {(split["images"], city) for split in splits for city in split.get("cities") or ()}
+        yield from find_cities(root / data["root"], needed)
 
 
-def count_images(images: Path, folder: str, city: str, count: int) -> Finding:
+def find_cities(root: Path, needed: Set[tuple[str, str]]) -> Iterator[Finding]:
+    """Yields the images of each city of Cityscapes.
+
+    Args:
+        root: Holds `leftImg8bit/` and `gtFine/`.
+        needed: Folder of images and city of the splits; only these must be complete.
+    """
+    for folder, counts in IMAGE_COUNTS.items():
+        for city, count in counts.items():
+            finding = count_images(root, folder, city, count)
+            yield finding if (f"leftImg8bit/{folder}", city) in needed else replace(finding, advice="")
+
+
+def count_images(root: Path, folder: str, city: str, count: int) -> Finding:
     """Returns how many images and annotations of a city there are.
 
     Args:
-        images: Holds `leftImg8bit/` and `gtFine/`.
+        root: Holds `leftImg8bit/` and `gtFine/`.
         folder: `train` or `val`.
         city: A folder below that one.
         count: How many of each were published.
     """
-    frame = Frame(images, folder, city, "*")
-    found = [len(list(path.parent.glob(path.name))) for path in (frame.image_path, frame.polygons_path)]
+    parts = (("leftImg8bit", IMAGE_END), ("gtFine", POLYGONS_END))
+    found = [len(list((root / part / folder / city).glob(f"*{ending}"))) for part, ending in parts]
     advice = "" if found == [count, count] else f"`{city}` must have {count} of both; unpack {ARCHIVES}."
     return Finding(f"{folder}/{city}", f"{found[0]} images, {found[1]} annotations", advice)
 
 
 def find_start_weights(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
-    """Yields the files that trainings start from, less those that a stage makes."""
+    """Yields the files that candidates, variants and `weights` start from, except those that a stage makes."""
     made = {f"models/{name}.h5" for name in params["variants"]}
     made |= {f"models/start/{name}.h5" for name in params["weights"]}
     users = (*params["weights"].values(), *params["variants"].values(), *params["candidates"].values())

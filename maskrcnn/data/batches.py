@@ -1,4 +1,4 @@
-"""The feeder: records and image files in, padded batches out, in an order that the seed fixes."""
+"""Records and image files as padded batches, in an order that the seed fixes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from maskrcnn.data.augmentation import make_augmenter
-from maskrcnn.data.records import Record, Records, read_image
+from maskrcnn.data.records import Record, Records
 
 
 class Batches(keras.utils.PyDataset):
@@ -77,10 +77,10 @@ class Batches(keras.utils.PyDataset):
         return int(np.random.default_rng((self.seed, passes)).permutation(len(self.records))[place])
 
     def _load(self, position: int) -> dict[str, ndarray]:
-        record = self.records[self._order(position)]
-        image = read_image(self.root / record.image_path, self.records.image_shape)
+        index = self._order(position)
+        image, record = self.records.read_image(index, self.root), self.records[index]
         if self.augment and self.seed is not None:
-            # The 1 keeps these dice apart from those of `_order`.
+            # The 1 makes these generators differ from those of `_order`, which have two numbers.
             image, record = self.augment(image, record, np.random.default_rng((self.seed, position, 1)))
         return {"images": image, **pad_truth(record, self.instance_cap)}
 

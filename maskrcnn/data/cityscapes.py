@@ -1,8 +1,9 @@
-"""Cityscapes on disk: which files belong together, what an annotation may say, and what its labels mean.
+"""Reader of Cityscapes: which files belong together, what an annotation may say, and what its labels mean.
 
-`leftImg8bit/FOLDER/CITY/NAME_leftImg8bit.png` is an image, `gtFine/FOLDER/CITY/NAME_gtFine_polygons.json`
-its truth: labelled polygons in painter's order, points `(x, y)` in pixels. `label_ids` are Cityscapes' own
-numbers, `class_ids` index `CLASS_NAMES`.
+`IMAGES/CITY/NAME_leftImg8bit.png` is an image, `TRUTH/CITY/NAME_gtFine_polygons.json` its truth: labelled polygons
+in painter's order, points `(x, y)` in pixels. In the published archives IMAGES is `leftImg8bit/train` or
+`leftImg8bit/val`, and TRUTH `gtFine/train` or `gtFine/val`. `label_ids` are Cityscapes' own numbers, `class_ids`
+index the class names of the catalogue.
 """
 
 import json
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt16
 
-from maskrcnn.data.catalogue import Catalogue
+from maskrcnn.data.catalogue import Catalogue, Classes, assign_labels
+from maskrcnn.data.frames import Frame, Truth, quote_paths
+from maskrcnn.data.images import Shape, check_image
 from maskrcnn.data.polygons import Points, paint_polygons
 from maskrcnn.project.notation import InstanceMap
 
@@ -35,48 +38,45 @@ LABEL_IDS = {
     "motorcycle": 32, "bicycle": 33, "license plate": -1,
 }  # fmt: skip
 
-CITYSCAPES = Catalogue(
-    class_names=CLASS_NAMES,
-    class_ids_by_label={LABEL_IDS[name]: class_id for name, class_id in CLASS_IDS.items() if class_id},
-    void_label_ids=frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30}),
-)
-
-MAX_INSTANCES = 1000  # of one label in one image: an instance id is label_id * 1000 + number
 MAX_OBJECTS = np.iinfo(np.uint16).max  # of one image: `paint_objects` numbers them in 16 bits
 
-_IMAGES, _IMAGE_END = "leftImg8bit", "_leftImg8bit.png"
-_POLYGONS, _POLYGONS_END = "gtFine", "_gtFine_polygons.json"
+IMAGE_END, POLYGONS_END = "_leftImg8bit.png", "_gtFine_polygons.json"
 _ADVICE = (
     "Download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from the Cityscapes site (free after "
     "registration) and unpack both there, or run `python stages/synthesize.py` for the synthetic city."
 )
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One image and its annotation, found under `root`."""
+class CityscapesFrame(Frame):
+    """One image of Cityscapes.
 
-    root: Path
-    folder: str
-    city: str
-    name: str
+    Args:
+        polygons_file: The annotation's path below the root.
+        image_shape: Height and width that image and annotation must have; None for those that the annotation states.
+        catalogue: The classes to look for.
+    """
 
-    @property
-    def image_file(self) -> str:
-        """The image's path below the root, with slashes."""
-        return f"{_IMAGES}/{self.folder}/{self.city}/{self.name}{_IMAGE_END}"
-
-    @property
-    def image_path(self) -> Path:
-        """Where the image lies."""
-        return self.root / self.image_file
+    polygons_file: str
+    image_shape: Shape | None
+    catalogue: Catalogue
 
     @property
     def polygons_path(self) -> Path:
-        """Where the annotation lies."""
-        return self.root / _POLYGONS / self.folder / self.city / f"{self.name}{_POLYGONS_END}"
+        """The annotation file."""
+        return self.root / self.polygons_file
+
+    def read_truth(self) -> Truth:
+        """Paints the polygons; see `Frame`."""
+        annotation = read_annotation(self.polygons_path, self.image_shape)
+        check_image(self.image_path, (annotation.height, annotation.width))
+        classes = self.catalogue.class_ids_by_label
+        return Truth(
+            object_map=paint_objects(annotation),
+            class_ids=np.array([0, *(classes.get(item.label_id, 0) for item in annotation.objects)], np.int32),
+            is_crowd=np.array([False, *(item.is_crowd for item in annotation.objects)]),
+            official_ids=number_instances(annotation, self.catalogue),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Object:
 
     @property
     def is_crowd(self) -> bool:
-        """Whether this is a group (`cargroup`) whose members nobody told apart."""
+        """Whether this is a group (`cargroup`) whose members were not annotated one by one."""
         return self.label not in LABEL_IDS
 
     @property
@@ -97,9 +97,9 @@ class Object:
         return self.label.removesuffix("group") if self.is_crowd else self.label
 
     @property
-    def class_id(self) -> int:
-        """The index in `CLASS_NAMES`; 0 for all that has no instances."""
-        return CLASS_IDS.get(self.name, 0)
+    def label_id(self) -> int:
+        """The number of the label; -1 for what is never painted."""
+        return LABEL_IDS[self.name]
 
 
 @dataclass(frozen=True)
@@ -111,56 +111,96 @@ class Annotation:
     objects: tuple[Object, ...]
 
 
-def find_frames(root: Path, folder: str, cities: Sequence[str]) -> list[Frame]:
-    """Lists the frames of some cities, sorted by name.
+def make_catalogue(classes: Classes | None) -> Catalogue:
+    """Returns the catalogue of Cityscapes, or of a choice of its classes.
 
     Args:
-        root: Holds `leftImg8bit/` and `gtFine/`.
-        folder: `train` or `val`.
-        cities: Folders below that one.
+        classes: By the name of a class, the labels that it merges; None for the ten of Cityscapes.
+
+    Raises:
+        ValueError: if the choice does not fit, see `assign_labels`.
+    """
+    names, class_ids = assign_labels(CLASS_NAMES[1:], classes)
+    return Catalogue(
+        class_names=names,
+        class_ids_by_label={LABEL_IDS[label]: class_id for label, class_id in class_ids.items()},
+        void_label_ids=frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30}),
+    )
+
+
+CITYSCAPES = make_catalogue(None)
+
+
+def read_frames(
+    root: Path,
+    images: str,
+    truth: str,
+    *,
+    cities: Sequence[str] | None = None,
+    image_shape: Shape | None = None,
+    classes: Classes | None = None,
+) -> tuple[list[CityscapesFrame], Catalogue]:
+    """Lists the frames of some cities, sorted by name, and the classes to look for.
+
+    Args:
+        root: The folder `data.root`.
+        images: Folder below the root that holds a folder of images per city.
+        truth: Folder below the root that holds a folder of annotations per city.
+        cities: The cities; None for all below `images`.
+        image_shape: Height and width that every image must have; None where sizes vary.
+        classes: See `make_catalogue`.
 
     Raises:
         FileNotFoundError: if a folder is missing or empty, an image has no annotation, or an annotation no
             image; naming up to ten of them.
+        ValueError: if the choice of classes does not fit.
     """
-    folders = [root / part / folder / city for city in cities for part in (_IMAGES, _POLYGONS)]
+    catalogue = make_catalogue(classes)
+    if cities is None:
+        cities = sorted(path.name for path in (root / images).glob("*") if path.is_dir())
+    folders = [root / part / city for city in cities for part in (images, truth)] or [root / images]
     if missing := [path for path in folders if not path.is_dir()]:
-        raise FileNotFoundError(f"`{root}` must hold {_quote(missing)}; got no such folder. {_ADVICE}")
-    pictured = _list_frames(root, folder, cities, _IMAGES, _IMAGE_END)
-    annotated = _list_frames(root, folder, cities, _POLYGONS, _POLYGONS_END)
-    absent = [frame.polygons_path for frame in pictured - annotated]
-    absent += [frame.image_path for frame in annotated - pictured]
+        raise FileNotFoundError(f"`{root}` must hold {quote_paths(missing)}; got no such folder. {_ADVICE}")
+    pictured, annotated = _list_names(root / images, cities, IMAGE_END), _list_names(root / truth, cities, POLYGONS_END)
+    absent = [root / truth / f"{name}{POLYGONS_END}" for name in pictured - annotated]
+    absent += [root / images / f"{name}{IMAGE_END}" for name in annotated - pictured]
     if absent:
         raise FileNotFoundError(
             f"`{root}` must hold an annotation for every image and an image for every annotation; "
-            f"got no {_quote(sorted(absent))}. Unpack the archives again."
+            f"got no {quote_paths(sorted(absent))}. Unpack the archives again."
         )
-    if empty := sorted(set(cities) - {frame.city for frame in pictured}):
-        raise FileNotFoundError(f"`{root / _IMAGES / folder}` must hold images of every city; got none of {empty}.")
-    return sorted(pictured, key=lambda frame: frame.name)
+    empty = sorted({*cities} - {name.partition("/")[0] for name in pictured})
+    if empty or not pictured:
+        raise FileNotFoundError(f"`{root / images}` must hold images of every city; got none of {empty or 'any'}.")
+    files = sorted(pictured, key=lambda name: name.rpartition("/")[2])
+    return [make_frame(root, images, truth, name, image_shape, catalogue) for name in files], catalogue
 
 
-def _list_frames(root: Path, folder: str, cities: Sequence[str], part: str, ending: str) -> set[Frame]:
-    """Returns the frames of which a file with this ending exists."""
-    return {
-        Frame(root, folder, city, path.name.removesuffix(ending))
-        for city in cities
-        for path in (root / part / folder / city).glob(f"*{ending}")
-    }
+def make_frame(
+    root: Path,
+    images: str,
+    truth: str,
+    name: str,
+    image_shape: Shape | None = None,
+    catalogue: Catalogue = CITYSCAPES,
+) -> CityscapesFrame:
+    """Returns the frame whose files begin with `name`, such as `cologne/cologne_000000_000019`; see `read_frames`."""
+    image_file, polygons_file = f"{images}/{name}{IMAGE_END}", f"{truth}/{name}{POLYGONS_END}"
+    return CityscapesFrame(root, image_file, name.rpartition("/")[2], polygons_file, image_shape, catalogue)
 
 
-def _quote(paths: Sequence[Path]) -> str:
-    """Returns at most ten paths for an error, and how many more there are."""
-    more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
-    return ", ".join(f"`{path}`" for path in paths[:10]) + more
+def _list_names(folder: Path, cities: Sequence[str], ending: str) -> set[str]:
+    """Returns `CITY/NAME` of every file with this ending."""
+    paths = [path for city in cities for path in (folder / city).glob(f"*{ending}")]
+    return {f"{path.parent.name}/{path.name.removesuffix(ending)}" for path in paths}
 
 
-def read_annotation(path: Path, image_shape: tuple[int, int]) -> Annotation:
+def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
     """Reads the polygons of one image, without those marked as deleted.
 
     Args:
         path: The JSON file.
-        image_shape: Height and width that the annotation must state, in pixels.
+        image_shape: Height and width that the annotation must state, in pixels; None accepts any.
 
     Raises:
         ValueError: naming file, object and rule, if the file is not JSON, lacks a key, has another size, an
@@ -172,7 +212,9 @@ def read_annotation(path: Path, image_shape: tuple[int, int]) -> Annotation:
         listed = list(content["objects"])
     except (ValueError, KeyError, TypeError) as fault:
         raise ValueError(f"`{path}` must be JSON with imgHeight, imgWidth and objects; got {fault!r}.") from fault
-    if stated_shape != tuple(image_shape):
+    if not all(type(side) is int and side > 0 for side in stated_shape):
+        raise ValueError(f"`{path}` must state imgHeight and imgWidth in whole pixels; got {stated_shape}.")
+    if image_shape is not None and stated_shape != tuple(image_shape):
         raise ValueError(
             f"`{path}` must state imgHeight, imgWidth {tuple(image_shape)} as `data.image_shape` does; "
             f"got {stated_shape}."
@@ -185,7 +227,7 @@ def read_annotation(path: Path, image_shape: tuple[int, int]) -> Annotation:
         if not (isinstance(item, dict) and item.get("deleted"))
     )
     _check_instances(objects, path)
-    return Annotation(*image_shape, objects)
+    return Annotation(*stated_shape, objects)
 
 
 def _read_object(item: Any, where: str) -> Object:
@@ -208,71 +250,45 @@ def _read_object(item: Any, where: str) -> Object:
 
 
 def _check_instances(objects: Sequence[Object], path: Path) -> None:
-    """Refuses more instances of a label than its ids can tell apart."""
-    numbered = Counter(item.label for item in objects if item.class_id and not item.is_crowd)
+    """Refuses more instances of a label than ids are reserved for it."""
+    numbered = Counter(item.label for item in objects if item.label in CLASS_IDS)
     label, count = max(numbered.items(), key=lambda pair: pair[1], default=("", 0))
-    if count > MAX_INSTANCES:
-        raise ValueError(f"`{path}` must have at most {MAX_INSTANCES} of one label; got {count} of {label}.")
+    if count > CITYSCAPES.instance_base:
+        raise ValueError(f"`{path}` must have at most {CITYSCAPES.instance_base} of one label; got {count} of {label}.")
 
 
 def paint_objects(annotation: Annotation) -> InstanceMap:
-    """Paints every object with its place in the list, counted from 1; 0 is ground that nobody labelled.
+    """Paints every object with its place in the list, counted from 1; pixels without an object are 0.
 
-    Licence plates are not painted: what lies below them shows. Look `number_instances` up with the map to
-    get the official ids.
+    Licence plates are not painted: what lies below them shows. Index `number_instances(annotation)` with this map
+    to get official ids.
     """
-    painted = [index for index, item in enumerate(annotation.objects) if LABEL_IDS[item.name] >= 0]
+    painted = [index for index, item in enumerate(annotation.objects) if item.label_id >= 0]
     polygons = [annotation.objects[index].polygon for index in painted]
     return paint_polygons(polygons, [index + 1 for index in painted], (annotation.height, annotation.width))
 
 
-def number_instances(annotation: Annotation) -> UInt16[np.ndarray, "numbers"]:
+def number_instances(annotation: Annotation, catalogue: Catalogue = CITYSCAPES) -> UInt16[np.ndarray, "numbers"]:
     """Returns the official id of every number that `paint_objects` uses.
 
-    An instance is `label_id * 1000 + number`, numbered within its label in painter's order, hidden ones
-    included. Stuff and crowds keep their `label_id`; ground is 0.
+    An instance of a class is `label_id * instance_base + number`, numbered within its label in painter's order, hidden
+    ones included. Crowds and everything without a class keep their `label_id`; unlabelled ground is 0.
     """
     seen: Counter[str] = Counter()
     ids = np.zeros(len(annotation.objects) + 1, np.uint16)
     for number, item in enumerate(annotation.objects, start=1):
-        label_id = LABEL_IDS[item.name]
-        if item.class_id and not item.is_crowd:
-            ids[number] = label_id * 1000 + seen[item.name]
+        if item.label_id in catalogue.class_ids_by_label and not item.is_crowd:
+            ids[number] = item.label_id * catalogue.instance_base + seen[item.name]
             seen[item.name] += 1
-        elif label_id >= 0:
-            ids[number] = label_id
+        elif item.label_id >= 0:
+            ids[number] = item.label_id
     return ids
 
 
 def paint_instances(annotation: Annotation) -> InstanceMap:
-    """Paints the official instance ids, as `gtFine_instanceIds.png` holds them.
+    """Paints the official instance ids of all ten classes, as `gtFine_instanceIds.png` holds them.
 
     Source:
         cityscapesScripts `preparation/json2instanceImg.py`, with the rasteriser of the published files.
     """
     return number_instances(annotation)[paint_objects(annotation)]
-
-
-def check_image(path: Path, image_shape: tuple[int, int]) -> None:
-    """Refuses a file that is not a whole PNG of this size, without decoding it.
-
-    Args:
-        path: The image.
-        image_shape: Height and width that it must have, in pixels.
-
-    Raises:
-        ValueError: if the file is no PNG, ends before its last chunk, or has another size.
-    """
-    with path.open("rb") as file:
-        head = file.read(24)
-        file.seek(-min(len(_PNG_END), len(head)), 2)
-        tail = file.read()
-    if head[:8] != _PNG_START or len(head) < 24:
-        raise ValueError(f"`{path}` must be a PNG image; got a file that begins with {head[:8]!r}.")
-    if tail != _PNG_END:
-        raise ValueError(f"`{path}` must be a whole PNG image; got one that ends early. Copy it again.")
-    shape = (int.from_bytes(head[20:24]), int.from_bytes(head[16:20]))
-    if shape != tuple(image_shape):
-        raise ValueError(
-            f"`{path}` must have height and width {tuple(image_shape)}; got {shape}. See `data.image_shape`."
-        )

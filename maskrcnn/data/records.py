@@ -1,6 +1,6 @@
 """Records: what the network learns from, one file a split.
 
-A record holds the truth of one image at the size the network sees. Boxes are `(y1, x1, y2, x2)` in pixels of
+A record holds the truth of one image at the size that the network sees. Boxes are `(y1, x1, y2, x2)` in pixels of
 that size, whole numbers, outer edge excluded. Pixels stay in the image files; a record names them.
 """
 
@@ -13,21 +13,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int, UInt8, UInt16
+from jaxtyping import Bool, Int, UInt8
 
 from maskrcnn.data.catalogue import Catalogue, decode_catalogue, encode_catalogue
-from maskrcnn.data.cityscapes import Frame, check_image, number_instances, paint_objects, read_annotation
+from maskrcnn.data.frames import Frame
+from maskrcnn.data.images import Shape, read_image, resize_map
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
 
-Shape = tuple[int, int]
 PngBytes = UInt8[np.ndarray, "bytes"]
 
 PER_INSTANCE = ("boxes", "class_ids", "is_crowd", "areas", "instance_ids")
 ARRAYS = (
     *PER_INSTANCE, "packed_mini_masks", "offsets", "map_bytes", "map_offsets",
-    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape", "catalogue",
+    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape", "fit", "catalogue",
 )  # fmt: skip
 
 
@@ -36,16 +36,16 @@ class Record:
     """The truth of one image; instances and crowds in painter's order.
 
     Args:
-        name: The frame, such as `cologne_000000_000019`.
+        name: The frame's, such as `cologne_000000_000019`.
         image_path: The image file below `data.root`.
         boxes: The tightest box around what can be seen of each.
-        class_ids: Indices of `CLASS_NAMES`, never 0.
-        is_crowd: Whether this is a group whose members nobody told apart, and so no instance.
+        class_ids: Indices of the catalogue's class names, never 0.
+        is_crowd: Whether this is a group whose members were not annotated one by one, and so no instance.
         areas: Visible pixels of each.
         mini_masks: The mask of each, cut at its box and resized.
-        instance_ids: Cityscapes' id of each; all crowds of a label share one.
+        instance_ids: Official id of each, see `Catalogue`; all crowds of a label share one.
         dropped: Instances, crowds excluded, of which no pixel is left: hidden, or too small at this size.
-        instance_png: Cityscapes' id of every pixel as the bytes of a PNG; empty where it was not asked for.
+        instance_png: Official id of every pixel as the bytes of a PNG; empty where it was not asked for.
     """
 
     name: str
@@ -60,31 +60,24 @@ class Record:
     instance_png: PngBytes
 
 
-def build_record(
-    frame: Frame, raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_map: bool
-) -> Record:
-    """Turns the polygons of one frame into its record.
+def build_record(frame: Frame, image_shape: Shape, mini_mask_shape: Shape, fit: str, instance_map: bool) -> Record:
+    """Turns the truth of one frame into its record.
 
-    The polygons are painted at their own size; then each pixel of the new size takes what lies at its centre.
+    Objects are painted at the raw image's size; then each pixel of the new size takes what lies at its centre.
 
     Args:
-        frame: Where image and annotation lie.
-        raw_shape: Height and width that both must have, in pixels.
+        frame: Image and annotation.
         image_shape: Height and width of the record.
         mini_mask_shape: Height and width of the mini-masks.
-        instance_map: Whether to keep the id of every pixel.
+        fit: How the raw size becomes `image_shape`, see `fit_shape`.
+        instance_map: Whether to keep the official id of every pixel.
 
     Raises:
         ValueError: if image or annotation is damaged or of another size.
     """
-    check_image(frame.image_path, raw_shape)
-    annotation = read_annotation(frame.polygons_path, raw_shape)
-    official_ids = number_instances(annotation)
-    class_ids = np.array([0, *(item.class_id for item in annotation.objects)], np.int32)
-    is_crowd = np.array([False, *(item.is_crowd for item in annotation.objects)])
-
-    object_map = scale_map(paint_objects(annotation), image_shape)
-    countable = np.flatnonzero(class_ids)
+    truth = frame.read_truth()
+    object_map = resize_map(truth.object_map, image_shape, fit)
+    countable = np.flatnonzero(truth.class_ids)
     boxes = extract_boxes(object_map, countable)
     visible = boxes[:, 2] > 0
     numbers, boxes = countable[visible], boxes[visible]
@@ -93,60 +86,35 @@ def build_record(
         name=frame.name,
         image_path=frame.image_file,
         boxes=boxes,
-        class_ids=class_ids[numbers],
-        is_crowd=is_crowd[numbers],
+        class_ids=truth.class_ids[numbers].astype(np.int32),
+        is_crowd=truth.is_crowd[numbers],
         areas=np.array(areas, np.int32),
         mini_masks=crop_masks(object_map, numbers, boxes, mini_mask_shape),
-        instance_ids=official_ids[numbers].astype(np.int32),
-        dropped=int(np.count_nonzero(~is_crowd[countable[~visible]])),
-        instance_png=_encode_map(official_ids[object_map]) if instance_map else np.empty(0, np.uint8),
+        instance_ids=truth.official_ids[numbers].astype(np.int32),
+        dropped=int(np.count_nonzero(~truth.is_crowd[countable[~visible]])),
+        instance_png=_encode_map(truth.official_ids[object_map]) if instance_map else np.empty(0, np.uint8),
     )
 
 
-def scale_map(instance_map: InstanceMap, shape: Shape) -> UInt16[np.ndarray, "h w"]:
-    """Returns the map at another size, every pixel the value at its centre, on the grid of `read_image`."""
-    return cv2.resize(instance_map, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def read_image(path: Path, image_shape: Shape) -> Image:
-    """Reads an image and resizes it, averaging over areas when it shrinks.
-
-    Args:
-        path: A PNG or JPEG file.
-        image_shape: Height and width of the result.
-
-    Returns:
-        Red, green, blue.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be decoded.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` must exist; see `data.root`.")
-    content = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if len(content) else None
-    if image is None:
-        raise ValueError(f"`{path}` must be an image that can be decoded; got a damaged file. Copy it again.")
-    if image.shape[:2] == tuple(image_shape):
-        return image
-    shrinks = image.shape[0] > image_shape[0]
-    return cv2.resize(image, image_shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
 def write_records(
-    path: Path, records: Sequence[Record], image_shape: Shape, mini_mask_shape: Shape, catalogue: Catalogue
+    path: Path,
+    records: Sequence[Record],
+    image_shape: Shape,
+    mini_mask_shape: Shape,
+    fit: str,
+    catalogue: Catalogue,
 ) -> None:
     """Writes a split, whole or not at all; equal records give equal bytes, on every machine.
 
-    `read_records` is the inverse. Teammates make this file each for themselves, and DVC compares their bytes: those
-    of `np.savez_compressed` differ between releases of Python and zlib.
+    `read_records` is the inverse. DVC compares the bytes that different machines make, and those of
+    `np.savez_compressed` differ between releases of Python and zlib.
 
     Args:
         path: The `.npz` file; missing folders are made.
         records: At least one.
         image_shape: Height and width of the records.
         mini_mask_shape: Height and width of their mini-masks.
+        fit: How their images become `image_shape`, see `fit_shape`.
         catalogue: The classes that their ids refer to.
 
     Raises:
@@ -157,6 +125,7 @@ def write_records(
     arrays = {
         "image_shape": np.array(image_shape, np.int32),
         "mini_mask_shape": np.array(mini_mask_shape, np.int32),
+        "fit": np.array(fit),
         "catalogue": np.frombuffer(encode_catalogue(catalogue), np.uint8),
         "names": np.array([record.name for record in records]),
         "image_paths": np.array([record.image_path for record in records]),
@@ -185,6 +154,7 @@ class Records:
         self.names: list[str] = arrays["names"].tolist()
         self.image_shape: Shape = tuple(arrays["image_shape"].tolist())
         self.mini_mask_shape: Shape = tuple(arrays["mini_mask_shape"].tolist())
+        self.fit: str = str(arrays["fit"])
         self.catalogue: Catalogue = decode_catalogue(arrays["catalogue"].tobytes())
         self._arrays = arrays
 
@@ -216,8 +186,21 @@ class Records:
             **{name: flat[name][own] for name in PER_INSTANCE},
         )
 
+    def read_image(self, index: int, root: Path) -> Image:
+        """Reads one image on the grid of its record.
+
+        Args:
+            index: Of the record.
+            root: The folder `data.root`, from which the image paths start.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it cannot be decoded.
+        """
+        return read_image(root / self[index].image_path, self.image_shape, self.fit)
+
     def instance_map(self, index: int) -> InstanceMap:
-        """Returns Cityscapes' id of every pixel of one image: `label_id * 1000 + number`, or `label_id`.
+        """Returns the official id of every pixel of one image, see `Catalogue`.
 
         Raises:
             ValueError: if the split was preprocessed without instance maps.
@@ -225,7 +208,7 @@ class Records:
         png = self[index].instance_png
         if not len(png):
             raise ValueError(f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`.")
-        return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+        return decode_map(png)
 
 
 def read_records(path: Path) -> Records:
@@ -259,6 +242,11 @@ def _npy(values: np.ndarray) -> bytes:
     file = BytesIO()
     np.lib.format.write_array(file, values, allow_pickle=False)
     return file.getvalue()
+
+
+def decode_map(png: PngBytes) -> InstanceMap:
+    """Returns the instance map that a record holds as a PNG."""
+    return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
 
 
 def _encode_map(instance_map: InstanceMap) -> PngBytes:

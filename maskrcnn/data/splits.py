@@ -8,35 +8,36 @@ from multiprocessing import get_context
 
 import cv2
 
-from maskrcnn.data.cityscapes import Frame
-from maskrcnn.data.records import Record, Shape, build_record
+from maskrcnn.data.frames import Frame
+from maskrcnn.data.images import Shape
+from maskrcnn.data.records import Record, build_record
 
 MAX_FAULTS = 10
-FRAMES_A_PROCESS = 100  # fewer are done before another process has started
+FRAMES_A_PROCESS = 100  # fewer are built before a second process has started
 
 Outcome = Record | ValueError
 
 
 def build_records(
-    frames: Sequence[Frame], raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_maps: bool
+    frames: Sequence[Frame], image_shape: Shape, mini_mask_shape: Shape, fit: str, instance_maps: bool
 ) -> Iterator[Record]:
     """Yields the record of every frame in order; damaged files are reported after all have been read.
 
     Args:
-        frames: Where images and annotations lie; many are shared out among all cores.
-        raw_shape: Height and width that both must have, in pixels.
+        frames: Images and annotations; many are shared out among all cores.
         image_shape: Height and width of the records.
         mini_mask_shape: Height and width of their mini-masks.
-        instance_maps: Whether to keep the id of every pixel.
+        fit: How the raw size becomes `image_shape`, see `fit_shape`.
+        instance_maps: Whether to keep the official id of every pixel.
 
     Raises:
         ValueError: naming the first ten damaged files.
     """
     build = partial(
         _try_build,
-        raw_shape=raw_shape,
         image_shape=image_shape,
         mini_mask_shape=mini_mask_shape,
+        fit=fit,
         instance_map=instance_maps,
     )
     faults = []
@@ -62,11 +63,9 @@ def _map(build: Callable[[Frame], Outcome], frames: Sequence[Frame]) -> Iterator
         yield from pool.map(build, frames, chunksize=4)
 
 
-def _try_build(
-    frame: Frame, raw_shape: Shape, image_shape: Shape, mini_mask_shape: Shape, instance_map: bool
-) -> Outcome:
-    """Returns the record of a frame, or what is wrong with its files: one run shall find all faults."""
+def _try_build(frame: Frame, image_shape: Shape, mini_mask_shape: Shape, fit: str, instance_map: bool) -> Outcome:
+    """Returns the record of a frame, or what is wrong with its files, so that one run finds all faults."""
     try:
-        return build_record(frame, raw_shape, image_shape, mini_mask_shape, instance_map)
+        return build_record(frame, image_shape, mini_mask_shape, fit, instance_map)
     except ValueError as fault:
         return fault

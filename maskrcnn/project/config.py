@@ -35,6 +35,8 @@ Part = Annotated[str, Field(pattern=one_of("backbone", "fpn", "rpn_head", "box_h
 LossName = Annotated[
     str, Field(pattern=one_of("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"))
 ]
+Format = Annotated[str, Field(pattern=one_of("cityscapes", "coco"))]
+Fit = Annotated[str, Field(pattern=one_of("stretch", "letterbox"))]
 World = Annotated[str, Field(pattern=one_of("city", "countryside"))]
 
 SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws, and DVC empties before
@@ -42,10 +44,19 @@ SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws, and DVC empt
 
 @dataclass(frozen=True)
 class Data:
-    """Where the raw images lie and how large they are."""
+    """The raw data set.
+
+    Args:
+        root: Folder of images and annotations.
+        format: `cityscapes` or `coco`.
+        image_shape: Height and width that every raw image must have, in pixels; None where sizes vary.
+        classes: By the name of a class, the labels of the data set that it merges; None takes every label as a class.
+    """
 
     root: str
-    image_shape: Shape
+    format: Format
+    image_shape: Shape | None
+    classes: dict[str, list[str]] | None
 
 
 @dataclass(frozen=True)
@@ -60,20 +71,35 @@ class Synthesize:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The size that the network sees, and what a record holds."""
+    """The size that the network sees, and what a record holds.
+
+    Args:
+        image_shape: Height and width, multiples of 64.
+        fit: How raw images get this size, `stretch` or `letterbox`, see `maskrcnn.data.images.fit_shape`.
+        instance_cap: Truths that an image is padded to.
+    """
 
     image_shape: Shape
+    fit: Fit
     mini_mask_shape: Shape
     instance_cap: Count
 
 
 @dataclass(frozen=True)
 class Split:
-    """The cities of one folder that make a split."""
+    """The images that make a split.
 
-    folder: str
-    cities: list[str]
+    Args:
+        images: Folder of the images below `data.root`.
+        truth: Folder of the annotations below `data.root`; the JSON file where the format is `coco`.
+        instance_maps: Whether the records keep the instance id of every pixel, which evaluation needs.
+        cities: Folders below `images` and `truth`, only where the format is `cityscapes`; None takes all.
+    """
+
+    images: str
+    truth: str
     instance_maps: bool
+    cities: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +199,7 @@ class StartWeights:
         backbone: The network's, which takes the place of the model's own.
         seed: Draws what the file does not hold.
         fresh: What the file need not hold: `fpn`, `rpn_head`, `box_head`, `mask_head`, or `blocks`, the deeper ones.
-        class_map: Set of classes whose rows the heads take over where both sets have them: `coco`.
+        class_map: The file's set of classes, `coco` or `cityscapes`; the heads take over the rows of equal names.
         sha256: The file's own; None leaves it to the digest that was published with the file.
     """
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from jaxtyping import Bool, Float, Int, Num, UInt8, UInt16
 
+SIDE_MULTIPLE = 64  # of H and W: the coarsest level of the feature pyramid has stride 64
+
 Array = Any
 Boxes = Num[Array, "... 4"]
 Deltas = Float[Array, "... 4"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
 from maskrcnn.project.config import SYNTHETIC, Candidate, Data, Study
@@ -26,7 +26,8 @@ def check_params(params: Params, root: Path) -> Study:
     """
     study = build(Study, params.values, "", params.path)
     drawn = bool(study.synthesize)
-    faults = [*find_root_faults(study.data, drawn, root), *find_name_faults(study), *find_search_faults(study)]
+    faults = [*find_root_faults(study.data, drawn, root), *find_format_faults(study)]
+    faults += [*find_name_faults(study), *find_search_faults(study)]
     faults += find_comparison_faults(study.coarse.comparisons, study.candidates)
     if faults:
         raise ValueError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
@@ -75,6 +76,22 @@ def find_root_faults(data: Data, drawn: bool, root: Path) -> Iterator[str]:
     for folder in WRITTEN:
         if images.is_relative_to(here / folder):
             yield f"`data.root` must not be in {folder}, where the pipeline writes; got {data.root}, move your images"
+
+
+def find_format_faults(study: Study) -> Iterator[str]:
+    """Yields settings that do not suit the format of the annotations, and splits of cities that nobody draws."""
+    data, drawn = study.data, list(study.synthesize.values())
+    if drawn and data.format != "cityscapes":
+        yield f"`data.format` must be cityscapes while `synthesize` draws the images; got {data.format}"
+    if drawn and data.image_shape is None:
+        yield "`data.image_shape` must be a height and width while `synthesize` draws the images; got null"
+    for name, split in study.splits.items():
+        if data.format == "coco" and split.cities is not None:
+            yield f"`splits.{name}.cities` must be null where `data.format` is coco; got {', '.join(split.cities)}"
+        for settings in drawn:
+            cities = {"train": settings.train, "val": settings.val}.get(PurePosixPath(split.images).name, {})
+            if lost := [city for city in split.cities or () if city not in cities]:
+                yield f"`splits.{name}.cities` must be drawn by `synthesize`; got {', '.join(lost)}"
 
 
 def find_name_faults(study: Study) -> Iterator[str]:

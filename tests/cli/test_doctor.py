@@ -15,6 +15,8 @@ from stages import scale
 
 ROOT = Path(__file__).parents[2]
 
+DATA = {"root": "data/cityscapes", "format": "cityscapes"}
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -76,23 +78,36 @@ def test_incomplete_city_is_told(tmp_path: Path) -> None:
 
 
 def test_missing_root_is_told_once(tmp_path: Path) -> None:
-    (finding,) = doctor.find_images(tmp_path, {"data": {"root": "data/cityscapes"}, "synthesize": {}})
+    (finding,) = doctor.find_images(tmp_path, {"data": DATA, "synthesize": {}, "splits": {}})
     assert finding.value == "none"
     assert "`data/cityscapes` must hold leftImg8bit_trainvaltest.zip" in finding.advice
 
 
 def test_city_outside_the_splits_may_be_missing(repository: Path) -> None:
     write_frames(repository, "munster", 1)
-    splits = {"test": {"folder": "val", "cities": ["munster"]}}
-    params = {"data": {"root": "data/cityscapes"}, "synthesize": {}, "splits": splits}
+    splits = {"test": {"images": "leftImg8bit/val", "cities": ["munster"]}}
+    params = {"data": DATA, "synthesize": {}, "splits": splits}
     findings = list(doctor.find_images(repository, params))
     assert len(findings) == 21
     assert [finding.name for finding in findings if finding.advice] == ["val/munster"]
 
 
 def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:
-    findings = list(doctor.find_images(tmp_path, {"data": {"root": "data/synthetic"}, "synthesize": {"city": {}}}))
-    assert findings == [Finding("data/synthetic", "drawn by `dvc repro`")]
+    findings = list(doctor.find_images(tmp_path, {"data": DATA, "synthesize": {"city": {}}, "splits": {}}))
+    assert findings == [Finding("data/cityscapes", "drawn by `dvc repro`")]
+
+
+def test_another_format_has_folders_and_files(tmp_path: Path) -> None:
+    (tmp_path / "data/mine/images").mkdir(parents=True)
+    splits = {
+        "training": {"images": "images", "truth": "training.json"},
+        "test": {"images": "images", "truth": "test.json"},
+    }
+    (tmp_path / "data/mine/test.json").touch()
+    params = {"data": {"root": "data/mine", "format": "coco"}, "synthesize": {}, "splits": splits}
+    images, test, training = doctor.find_images(tmp_path, params)
+    assert (images, test) == (Finding("data/mine/images", "found"), Finding("data/mine/test.json", "found"))
+    assert (training.value, training.advice) == ("none", "`data/mine/training.json` must exist.")
 
 
 def test_missing_start_weights_are_told(repository: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from maskrcnn.data.cityscapes import Frame
+from maskrcnn.data.cityscapes import CityscapesFrame, make_frame
 
 Corners = list[tuple[float, float]]
 
@@ -28,9 +28,9 @@ def write_frame(
     name: str = "cologne_000000_000019",
     folder: str = "train",
     shape: tuple[int, int] = (64, 128),
-) -> Frame:
+) -> CityscapesFrame:
     """Writes a noisy image and its annotation."""
-    frame = Frame(root, folder, name.split("_")[0], name)
+    frame = make_frame(root, f"leftImg8bit/{folder}", f"gtFine/{folder}", f"{name.split('_')[0]}/{name}", shape)
     frame.image_path.parent.mkdir(parents=True, exist_ok=True)
     frame.polygons_path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(7).integers(0, 256, (*shape, 3), np.uint8)

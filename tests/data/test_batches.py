@@ -23,7 +23,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [draw_scene(i)[1] for i in range(COUNT)]
     for i, record in enumerate(records):
         cv2.imwrite(str(folder / record.image_path), np.full((*SHAPE, 3), i, np.uint8))
-    write_records(folder / "split.npz", records, SHAPE, MINI_MASK_SHAPE, CITYSCAPES)
+    write_records(folder / "split.npz", records, SHAPE, MINI_MASK_SHAPE, "stretch", CITYSCAPES)
     return folder
 
 

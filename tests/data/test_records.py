@@ -15,9 +15,7 @@ from maskrcnn.data.records import (
     Record,
     Records,
     build_record,
-    read_image,
     read_records,
-    scale_map,
     write_records,
 )
 from tests.data.frames import Corners, rectangle, write_frame
@@ -37,11 +35,11 @@ OBJECTS: list[tuple[str, Corners]] = [
 def build(
     root: Path, objects: list[tuple[str, Corners]] = OBJECTS, shape: tuple[int, int] = RAW, **names: str
 ) -> Record:
-    return build_record(write_frame(root, objects, **names), RAW, shape, MINI, instance_map=True)
+    return build_record(write_frame(root, objects, **names), shape, MINI, "stretch", instance_map=True)
 
 
 def write(path: Path, *records: Record) -> Records:
-    write_records(path, records, RAW, MINI, CITYSCAPES)
+    write_records(path, records, RAW, MINI, "stretch", CITYSCAPES)
     return read_records(path)
 
 
@@ -107,14 +105,6 @@ def test_the_instance_map_comes_back_without_loss(tmp_path: Path) -> None:
     assert not records.instance_map(0).any()
 
 
-def test_the_map_is_sampled_at_the_middle_of_each_new_pixel() -> None:
-    # From 6 to 3 the middles lie on borders, 0.5, 2.5, 4.5, and the lower right pixel counts: 1, 3, 5.
-    columns = np.arange(6, dtype=np.uint16)[None]
-    assert scale_map(columns, (1, 3)).tolist() == [[1, 3, 5]]
-    assert scale_map(columns, (1, 2)).tolist() == [[1, 4]]
-    np.testing.assert_array_equal(scale_map(columns, (1, 6)), columns)
-
-
 def test_write_and_read_are_inverses(tmp_path: Path) -> None:
     written = [
         build(tmp_path, name="aachen_000000_000019"),
@@ -178,7 +168,7 @@ def test_an_index_beyond_the_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_split_without_maps_says_how_to_get_them(tmp_path: Path) -> None:
-    record = build_record(write_frame(tmp_path, OBJECTS), RAW, RAW, MINI, instance_map=False)
+    record = build_record(write_frame(tmp_path, OBJECTS), RAW, MINI, "stretch", instance_map=False)
     with pytest.raises(ValueError, match=r"split.npz` must hold instance maps; got none. Set .*`instance_maps`"):
         write(tmp_path / "split.npz", record).instance_map(0)
 
@@ -221,41 +211,30 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 
 def test_damaged_input_is_refused(tmp_path: Path) -> None:
     frame = write_frame(tmp_path, OBJECTS)
+    cv2.imwrite(str(frame.image_path), np.zeros((*HALF, 3), np.uint8))
     with pytest.raises(ValueError, match="must have height and width"):
-        build_record(frame, HALF, HALF, MINI, instance_map=False)
+        build_record(frame, HALF, MINI, "stretch", instance_map=False)
     frame.polygons_path.write_text("{}")
     with pytest.raises(ValueError, match="must be JSON with"):
-        build_record(frame, RAW, HALF, MINI, instance_map=False)
+        build_record(frame, HALF, MINI, "stretch", instance_map=False)
 
 
-def test_an_image_is_read_as_red_green_blue(tmp_path: Path) -> None:
-    pixels = np.zeros((2, 4, 3), np.uint8)
-    pixels[..., 0], pixels[0, :, 1] = 200, 100
-    cv2.imwrite(str(tmp_path / "a.png"), pixels[..., ::-1])
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png", (2, 4)), pixels)
-    # Rows of green 100 and 0 average to 50.
-    assert read_image(tmp_path / "a.png", (1, 2)).tolist() == [[[200, 50, 0]] * 2]
-    assert read_image(tmp_path / "a.png", (4, 8)).shape == (4, 8, 3)
-
-
-def test_image_and_map_shrink_on_one_grid(tmp_path: Path) -> None:
-    """A white car on black stays where its mask is: bright inside, dark outside."""
-    record = build(tmp_path, [("car", rectangle(20, 12, 59, 44))], shape=(16, 32))
-    mask = paste_masks(record.mini_masks, record.boxes, (16, 32))[0]
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_image_and_mask_lie_on_one_grid(tmp_path: Path, fit: str) -> None:
+    """A white car on black stays where its mask is, bright inside and dark outside, at another aspect ratio."""
+    frame = write_frame(tmp_path, [("car", rectangle(20, 12, 59, 44))])
+    record = build_record(frame, (32, 32), MINI, fit, instance_map=True)
     pixels = np.zeros((*RAW, 3), np.uint8)
     pixels[12:44, 20:60] = 255
-    cv2.imwrite(str(tmp_path / "a.png"), pixels)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png", (16, 32))[..., 0] > 127, mask)
-
-
-def test_an_image_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    with pytest.raises(FileNotFoundError, match=r"a.png` must exist; see `data.root`"):
-        read_image(path, (2, 4))
-    for content in (b"", b"no image"):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"a.png` must be an image that can be decoded; got a damaged file"):
-            read_image(path, (2, 4))
+    cv2.imwrite(str(frame.image_path), pixels)
+    write_records(tmp_path / "split.npz", [record], (32, 32), MINI, fit, CITYSCAPES)
+    records = read_records(tmp_path / "split.npz")
+    assert records.fit == fit
+    bright = records.read_image(0, tmp_path)[..., 0] > 127
+    np.testing.assert_array_equal(paste_masks(record.mini_masks, record.boxes, (32, 32))[0], bright)
+    np.testing.assert_array_equal(records.instance_map(0) == 26000, bright)
+    # 64 x 128 becomes 32 x 32, or 16 x 32 above padding: rows 12 to 44 become 6 to 22, or 3 to 11
+    assert record.boxes.tolist() == [[6, 5, 22, 15] if fit == "stretch" else [3, 5, 11, 15]]
 
 
 def test_the_catalogue_comes_back(tmp_path: Path) -> None:

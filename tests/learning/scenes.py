@@ -34,7 +34,7 @@ def write_split(folder: Path) -> Path:
     scenes = [draw_scene(seed) for seed in range(4)]
     for image, record in scenes:
         cv2.imwrite(str(folder / record.image_path), image[..., ::-1])
-    write_records(folder / "split.npz", [record for _, record in scenes], SHAPE, MINI_MASK_SHAPE, CITYSCAPES)
+    write_records(folder / "split.npz", [record for _, record in scenes], SHAPE, MINI_MASK_SHAPE, "stretch", CITYSCAPES)
     return folder
 
 

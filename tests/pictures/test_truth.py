@@ -8,7 +8,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from maskrcnn.data.cityscapes import CLASS_NAMES, paint_instances, read_annotation
-from maskrcnn.data.records import Record, build_record, read_image
+from maskrcnn.data.images import read_image
+from maskrcnn.data.records import Record, build_record
 from maskrcnn.pictures.panels import spread_colors
 from maskrcnn.pictures.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks
 from tests.data.frames import rectangle, write_frame
@@ -25,8 +26,8 @@ def truth(tmp_path: Path) -> Truth:
     objects = [("persongroup", rectangle(8, 8, 40, 40)), ("car", rectangle(20, 20, 29, 30)), ("bus", bus)]
     frame = write_frame(tmp_path, objects)
     instance_map = paint_instances(read_annotation(frame.polygons_path, SHAPE))
-    record = build_record(frame, SHAPE, SHAPE, (8, 8), instance_map=False)
-    return read_image(frame.image_path, SHAPE), instance_map, record
+    record = build_record(frame, SHAPE, (8, 8), "stretch", instance_map=False)
+    return read_image(frame.image_path, SHAPE, "stretch"), instance_map, record
 
 
 def test_masks_are_numbered_in_the_order_of_the_record(truth: Truth) -> None:
@@ -106,7 +107,7 @@ def test_narrow_boxes_have_no_label(truth: Truth) -> None:
 
 def test_an_image_without_truth_is_drawn(tmp_path: Path) -> None:
     frame = write_frame(tmp_path)
-    record = build_record(frame, SHAPE, SHAPE, (8, 8), instance_map=False)
-    figure = draw_truth(read_image(frame.image_path, SHAPE), np.zeros(SHAPE, np.uint16), record, CLASS_NAMES)
+    record = build_record(frame, SHAPE, (8, 8), "stretch", instance_map=False)
+    figure = draw_truth(read_image(frame.image_path, SHAPE, "stretch"), np.zeros(SHAPE, np.uint16), record, CLASS_NAMES)
     assert "instances: 0, crowds: 0" in figure.get_suptitle()
     figure.savefig(tmp_path / "picture.png")

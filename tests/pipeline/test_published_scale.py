@@ -91,7 +91,7 @@ def test_babysitting_lasts_more_than_fifty_epochs(params: dict[str, Any]):
 
 def test_splits_hold_the_published_images(params: dict[str, Any]):
     counts = {
-        name: sum(IMAGE_COUNTS[split["folder"]][city] for city in split["cities"])
+        name: sum(IMAGE_COUNTS[Path(split["images"]).name][city] for city in split["cities"])
         for name, split in params["splits"].items()
     }
     assert counts == IMAGES

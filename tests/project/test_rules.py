@@ -69,6 +69,13 @@ def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "fault"),
     [
+        ({"data__format": "coco"}, r"`data\.format` must be cityscapes while `synthesize` draws"),
+        ({"data__image_shape": None}, r"`data\.image_shape` must be a height and width while `synthesize` draws"),
+        ({"data__format": "coco", "synthesize": {}, "data__root": "x"}, r"`splits\.test\.cities` must be null where"),
+        (
+            {"splits__test__cities": ["munster", "ulm"]},
+            r"`splits\.test\.cities` must be drawn by `synthesize`; got ulm",
+        ),
         ({"report__variant": "best"}, r"`report\.variant` must be one of base, flip, .*; got best"),
         ({"compare__reference": "best"}, r"`compare\.reference` must be one of base, flip, .*; got best"),
         (

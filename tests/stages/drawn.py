@@ -21,7 +21,7 @@ CAR = np.s_[10:30, 10:40]
 RIDERS = (np.s_[30:60, 60:75], np.s_[30:60, 90:105])
 PARAMS = {
     "scale": "demo",
-    "data": {"root": "data/city", "image_shape": list(SHAPE)},
+    "data": {"root": "data/city", "format": "cityscapes", "image_shape": list(SHAPE), "classes": None},
     "draw": {"images": 2, "min_score": 0.5, "proposals": 1, "confusions": 2, "crops": 4},
     "splits": {"test": {}},
     "candidates": {"random": {}},
@@ -38,7 +38,7 @@ def write_city(root: Path) -> None:
     for place, instance in zip((CAR, *RIDERS), (26000, 25000, 25001), strict=True):
         instance_map[place] = instance
     records = [make_record(name, instance_map) for name in NAMES]
-    write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56), CITYSCAPES)
+    write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56), "stretch", CITYSCAPES)
     (root / "data/city").mkdir()
     noise = np.random.default_rng(5).integers(0, 255, (*SHAPE, 3)).astype(np.uint8)
     for name in NAMES:

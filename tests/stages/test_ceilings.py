@@ -21,7 +21,7 @@ def root(tmp_path):
     instance_map[10:30, 20:80] = 26000
     cv2.circle(instance_map, (180, 64), 60, 24000, 1)
     record = make_record("munster_000000_000019", instance_map)
-    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), CITYSCAPES)
+    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "stretch", CITYSCAPES)
     return tmp_path
 
 

@@ -33,7 +33,7 @@ def root(tmp_path):
     maps[1][30:50, 0:40] = 26000
     (tmp_path / "data" / "processed").mkdir(parents=True)
     records = [make_record(f"munster_00000{index}_000019", image) for index, image in enumerate(maps)]
-    write_records(tmp_path / "data" / "processed" / "test.npz", records, SHAPE, (56, 56), CITYSCAPES)
+    write_records(tmp_path / "data" / "processed" / "test.npz", records, SHAPE, (56, 56), "stretch", CITYSCAPES)
     part = np.zeros(SHAPE, bool)
     part[30:50, 0:24] = True  # 480 of the 800 pixels of the second car: IoU 0.6
     found = [

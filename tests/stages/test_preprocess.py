@@ -9,12 +9,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data import splits
-from maskrcnn.data.cityscapes import CITYSCAPES, find_frames
+from maskrcnn.data.cityscapes import CITYSCAPES, read_frames
 from maskrcnn.data.records import Record, build_record, read_records, write_records
-from stages.preprocess import count_classes, count_truth, main
+from stages import preprocess
+from stages.preprocess import choose_fullest, count_classes, count_truth, main
 from tests.data.frames import Corners, rectangle, write_frame
 
 RAW = (64, 128)
+IMAGES, TRUTH = "leftImg8bit/val", "gtFine/val"
+NAMES = ["lindau_000000_000019", *(f"munster_00000{index}_000019" for index in range(3))]
 STREET: list[tuple[str, Corners]] = [
     ("road", rectangle(0, 0, 127, 64)),
     ("car", rectangle(4, 8, 11, 16)),
@@ -27,10 +30,10 @@ STREET: list[tuple[str, Corners]] = [
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository with parameters, and raw frames of two cities: one of three images, one of one."""
-    section = {"folder": "val", "cities": ["munster", "lindau"], "instance_maps": True}
+    section = {"images": IMAGES, "truth": TRUTH, "cities": ["munster", "lindau"], "instance_maps": True}
     params = {
-        "data": {"root": "raw", "image_shape": list(RAW)},
-        "preprocess": {"image_shape": list(RAW), "mini_mask_shape": [14, 14], "instance_cap": 2},
+        "data": {"root": "raw", "format": "cityscapes", "image_shape": list(RAW), "classes": None},
+        "preprocess": {"image_shape": list(RAW), "fit": "stretch", "mini_mask_shape": [14, 14], "instance_cap": 2},
         "splits": {"test": section, "validation": section | {"instance_maps": False}},
     }
     write_params(tmp_path, params)
@@ -57,11 +60,11 @@ def test_writes_records_counts_and_pictures(root: Path) -> None:
         "data/processed/test.npz",
         "metrics/data/test.json",
         "plots/classes/test.csv",
-        "pictures/truth/test/lindau_000000_000019.png",
-        "pictures/truth/test/munster_000000_000019.png",  # the one of munster with the most truth
+        *(f"pictures/truth/test/{name}.png" for name in NAMES),
     }
     records = read_records(root / "data/processed/test.npz")
-    assert records.names == ["lindau_000000_000019", *(f"munster_00000{index}_000019" for index in range(3))]
+    assert records.names == NAMES
+    assert (records.catalogue, records.fit) == (CITYSCAPES, "stretch")
     assert np.unique(records.instance_map(1)).tolist() == [7, 24, 26000, 28000]
     # Cars: one in each of three images. The street's third truth, a crowd, takes a place beyond the cap of 2.
     counts = json.loads((root / "metrics/data/test.json").read_text())
@@ -82,6 +85,70 @@ def test_writes_records_counts_and_pictures(root: Path) -> None:
     assert "background,0" not in rows
     picture = cv2.imread(str(root / "pictures/truth/test/munster_000000_000019.png"))
     assert picture.shape[1] == 1600
+
+
+def test_the_fullest_image_of_each_part_is_drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main("test", root)
+    records = list(read_records(root / "data/processed/test.npz"))
+    assert [len(record.boxes) for record in records] == [1, 3, 0, 1]
+    monkeypatch.setattr(preprocess, "PICTURES", 2)
+    assert choose_fullest(records) == [1, 3]
+    monkeypatch.setattr(preprocess, "PICTURES", 1)
+    assert choose_fullest(records) == [1]
+
+
+def change(root: Path, section: str, **values: object) -> None:
+    """Changes values of a section of params.yaml."""
+    params = YAML().load(root / "params.yaml")
+    params[section] |= values
+    write_params(root, params)
+
+
+def test_three_merged_classes_come_from_the_parameters_alone(root: Path) -> None:
+    change(root, "data", classes={"vehicle": ["bus", "car"], "person": ["person", "rider"], "bicycle": ["bicycle"]})
+    main("test", root)
+    records = read_records(root / "data/processed/test.npz")
+    assert records.catalogue.class_names == ("background", "vehicle", "person", "bicycle")
+    assert records.catalogue.class_ids_by_label == {28: 1, 26: 1, 24: 2, 25: 2, 33: 3}
+    street = records[1]
+    assert street.class_ids.tolist() == [1, 1, 2]  # car, bus, crowd of persons
+    assert street.instance_ids.tolist() == [26000, 28000, 24]
+    counts = json.loads((root / "metrics/data/test.json").read_text())
+    assert {key: count for key, count in counts.items() if key.startswith("instances_")} == {
+        "instances_vehicle": 4,
+        "instances_person": 0,
+        "instances_bicycle": 0,
+    }
+    assert (root / "plots/classes/test.csv").read_text().split() == [
+        "class,instances",
+        "vehicle,4",
+        "person,0",
+        "bicycle,0",
+    ]
+
+
+def test_a_class_that_is_left_out_still_covers_others(root: Path) -> None:
+    change(root, "data", classes={"car": ["car"]})
+    main("test", root)
+    records = read_records(root / "data/processed/test.npz")
+    assert records[1].class_ids.tolist() == [1]
+    assert records[1].dropped == 1  # the car behind the bus
+    assert np.unique(records.instance_map(1)).tolist() == [7, 24, 28, 26000]
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("data", {"format": "voc"}, "`data.format` must be one of cityscapes, coco; got 'voc'"),
+        ("preprocess", {"fit": "crop"}, "`preprocess.fit` must be one of stretch, letterbox; got 'crop'"),
+        ("data", {"classes": {"cars": ["cra"]}}, r"`data.classes.cars` must merge labels .*; got 'cra', near to car"),
+    ],
+)
+def test_unknown_names_are_refused(root: Path, section: str, values: dict, message: str) -> None:
+    change(root, section, **values)
+    with pytest.raises(ValueError, match=message):
+        main("test", root)
+    assert not listed(root)
 
 
 def test_a_second_run_writes_the_same_and_removes_old_pictures(root: Path) -> None:
@@ -114,7 +181,7 @@ def test_all_damaged_files_are_found_and_ten_named_before_anything_is_written(ro
         main("test", root)
     lines = str(fault.value).splitlines()
     assert len(lines) == 11
-    assert "lindau_000000_000019_leftImg8bit.png` must be a whole PNG" in lines[0]
+    assert "lindau_000000_000019_leftImg8bit.png` must be a whole image" in lines[0]
     assert "lindau_000009_000019_gtFine_polygons.json` must be JSON" in lines[9]
     assert not listed(root)
 
@@ -133,18 +200,16 @@ def test_an_unknown_split_is_refused(root: Path) -> None:
 
 @pytest.mark.parametrize("image_shape", [[64, 100], [0, 64], [-64, 64]])
 def test_a_size_that_the_pyramid_cannot_halve_is_refused(root: Path, image_shape: list[int]) -> None:
-    params = YAML().load(root / "params.yaml")
-    params["preprocess"]["image_shape"] = image_shape
-    write_params(root, params)
+    change(root, "preprocess", image_shape=image_shape)
     with pytest.raises(ValueError, match=r"`preprocess.image_shape` must be multiples of 64; got \["):
         main("test", root)
 
 
 def test_processes_and_a_loop_give_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = find_frames(root / "raw", "val", ["munster", "lindau"])
+    frames, _ = read_frames(root / "raw", IMAGES, TRUTH)
 
     def build_all() -> list[bytes]:
-        built = splits.build_records(frames, RAW, RAW, (7, 7), instance_maps=True)
+        built = splits.build_records(frames, RAW, (7, 7), "stretch", instance_maps=True)
         return [write_alone(root / "one.npz", record) for record in built]
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -154,14 +219,14 @@ def test_processes_and_a_loop_give_the_same(root: Path, monkeypatch: pytest.Monk
 
 
 def write_alone(path: Path, record: Record) -> bytes:
-    write_records(path, [record], RAW, (7, 7), CITYSCAPES)
+    write_records(path, [record], RAW, (7, 7), "stretch", CITYSCAPES)
     return path.read_bytes()
 
 
 def test_a_split_without_any_instance_has_its_counts(tmp_path: Path) -> None:
-    empty = build_record(write_frame(tmp_path), RAW, RAW, (7, 7), instance_map=False)
+    empty = build_record(write_frame(tmp_path), RAW, (7, 7), "stretch", instance_map=False)
     assert count_truth([empty], 128) == dict.fromkeys(count_truth([empty], 128), 0) | {
         "images": 1,
         "images_without": 1,
     }
-    assert set(count_classes([empty]).values()) == {0}
+    assert set(count_classes([empty], CITYSCAPES).values()) == {0}

@@ -14,7 +14,7 @@ SHAPE = (64, 128)
 
 def test_official_classes_at_the_size_of_the_benchmark(tmp_path) -> None:
     record = make_record("munster_000000_000019", np.zeros(SHAPE, np.uint16))
-    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), CITYSCAPES)
+    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "stretch", CITYSCAPES)
     mask = np.zeros((2, *SHAPE), bool)
     mask[:, 2:4, 3:8] = True
     class_ids = np.array([CLASS_NAMES.index("bus"), CLASS_NAMES.index("caravan")])

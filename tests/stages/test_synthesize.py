@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.data.cityscapes import find_frames, read_annotation
+from maskrcnn.data.cityscapes import read_annotation, read_frames
 from stages.synthesize import main
 
 PARAMS = """
 data:
   root: data/synthetic
-  image_shape: [64, 128]
+  format: cityscapes
+  image_shape: {shape}
+  classes:
 synthesize:
   town:
     seed: 7
@@ -23,8 +25,8 @@ synthesize:
 """
 
 
-def write_params(root, world="city", count=2):
-    (root / "params.yaml").write_text(PARAMS.format(world=world, count=count))
+def write_params(root, world="city", count=2, shape="[64, 128]"):
+    (root / "params.yaml").write_text(PARAMS.format(world=world, count=count, shape=shape))
     return root
 
 
@@ -37,9 +39,9 @@ def root(tmp_path_factory):
 
 def test_every_city_is_written(root):
     data = root / "data/synthetic"
-    assert len(find_frames(data, "train", ["aachen"])) == 2
-    assert len(find_frames(data, "train", ["bochum"])) == 1
-    frames = find_frames(data, "val", ["munster"])
+    training, _ = read_frames(data, "leftImg8bit/train", "gtFine/train", image_shape=(64, 128))
+    assert [frame.name.partition("_")[0] for frame in training] == ["aachen", "aachen", "bochum"]
+    frames, _ = read_frames(data, "leftImg8bit/val", "gtFine/val", image_shape=(64, 128))
     assert len(frames) == 2
     assert all(read_annotation(frame.polygons_path, (64, 128)).objects for frame in frames)
 
@@ -89,4 +91,12 @@ def test_refuses_a_folder_of_ones_own(tmp_path, folder):
     params.write_text(params.read_text().replace("data/synthetic", folder))
     with pytest.raises(ValueError, match=r"`data\.root` must be data/synthetic while `synthesize` draws"):
         main("town", tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
+def test_refuses_to_draw_without_a_size(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"`data\.image_shape` must be a height and width where images are drawn; got null"
+    ):
+        main("town", write_params(tmp_path, shape="null"))
     assert not (tmp_path / "data").exists()

@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.data.catalogue import Classes
+from maskrcnn.data.cityscapes import CLASS_NAMES, make_catalogue
+from maskrcnn.data.records import write_records
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.tensors import open_tensors
 from maskrcnn.project.config import Model
 from maskrcnn.project.params import read_params, read_yaml
 from stages import weights
 from tests.network.weights.files import NARROW, build, replace, scramble
+from tests.stages.scored import make_record
 
 ROOT = Path(__file__).parents[2]
+TRAINING = "data/processed/training.npz"
+LOGITS = "mrcnn_class_logits/mrcnn_class_logits"
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shallow = build(image_shape=(64, 64), class_count=len(CLASS_NAMES), **settings)
     scramble(shallow, 1)
     write_weights(shallow, root / "models/pretrained.h5")
+    write_split(root)
     weights.main("deeper", root)
     return root
 
@@ -41,8 +47,16 @@ def write_params(root: Path, params: dict[str, Any]) -> None:
     YAML().dump(params, root / "params.yaml")
 
 
+def write_split(root: Path, classes: Classes | None = None) -> None:
+    """Writes a training split of one image, for its classes."""
+    record = make_record("street", np.zeros((64, 64), np.uint16))
+    write_records(root / TRAINING, [record], (64, 64), (56, 56), "stretch", make_catalogue(classes))
+
+
 def copy_with(root: Path, folder: Path, **settings: Any) -> Path:
     """Returns a folder whose one section `weights.mine` reads the shallow weights."""
+    (folder / TRAINING).parent.mkdir(parents=True)
+    shutil.copy(root / TRAINING, folder / TRAINING)
     params = read_yaml(root / "params.yaml")
     write_params(
         folder, params | {"weights": {"mine": {"path": "mine.h5", "backbone": "resnet14", "seed": 1} | settings}}
@@ -82,14 +96,19 @@ def test_the_report_counts_every_tensor(root: Path) -> None:
     assert sum(report["counts"].values()) == len(read_tensors(root / "models/start/deeper.h5"))
 
 
-def test_coco_classes_are_taken_over_and_the_others_are_drawn_from_the_seed(root: Path, tmp_path: Path) -> None:
-    copy_with(root, tmp_path, class_map="coco")
-    logits = "mrcnn_class_logits/mrcnn_class_logits"
-    with h5py.File(tmp_path / "mine.h5", "a") as file:
+def number_rows(path: Path, class_count: int) -> None:
+    """Gives the heads of a file as many classes, each class filled with its id."""
+    with h5py.File(path, "a") as file:
         for layer, depth in (("mrcnn_class_logits", 1), ("mrcnn_bbox_fc", 4), ("mrcnn_mask", 1)):
             for tensor in ("kernel", "bias"):
-                shape = (*file[f"{layer}/{layer}/{tensor}:0"].shape[:-1], 81 * depth)
-                replace(file, f"{layer}/{layer}/{tensor}:0", np.broadcast_to(np.arange(81 * depth) / depth, shape))
+                shape = (*file[f"{layer}/{layer}/{tensor}:0"].shape[:-1], class_count * depth)
+                rows = np.broadcast_to(np.repeat(np.arange(class_count), depth), shape)
+                replace(file, f"{layer}/{layer}/{tensor}:0", rows.astype(np.float32))
+
+
+def test_coco_classes_are_taken_over_and_the_others_are_drawn_from_the_seed(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, class_map="coco")
+    number_rows(tmp_path / "mine.h5", 81)
     drawn = []
     for _ in range(2):
         weights.main("mine", tmp_path)
@@ -97,10 +116,52 @@ def test_coco_classes_are_taken_over_and_the_others_are_drawn_from_the_seed(root
     assert drawn[0] == drawn[1]
     tensors = read_tensors(tmp_path / "models/start/mine.h5")
     # background, car, person, rider, motorcycle, bicycle, bus, trailer, truck, caravan, train; a fresh bias is 0
-    np.testing.assert_array_equal(tensors[f"{logits}/bias:0"], [0, 3, 1, 0, 4, 2, 6, 0, 8, 0, 7])
-    fresh = tensors[f"{logits}/kernel:0"][:, CLASS_NAMES.index("rider")]
+    np.testing.assert_array_equal(tensors[f"{LOGITS}/bias:0"], [0, 3, 1, 0, 4, 2, 6, 0, 8, 0, 7])
+    fresh = tensors[f"{LOGITS}/kernel:0"][:, CLASS_NAMES.index("rider")]
     assert 0 < fresh.std() < 1
     assert len(read_report(tmp_path, "mine")["mapped"]) == 6
+
+
+def test_three_merged_classes_start_from_the_ten_of_cityscapes(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, class_map="cityscapes")
+    number_rows(tmp_path / "mine.h5", 11)
+    write_split(tmp_path, {"bicycle": ["bicycle"], "person": ["rider", "person"], "vehicle": ["car", "bus"]})
+    weights.main("mine", tmp_path)
+    tensors = read_tensors(tmp_path / "models/start/mine.h5")
+    # the file's bicycle is 5 and its person 2; no class of the file is called vehicle
+    np.testing.assert_array_equal(tensors[f"{LOGITS}/bias:0"], [0, 5, 2, 0])
+    np.testing.assert_array_equal(tensors["mrcnn_bbox_fc/mrcnn_bbox_fc/bias:0"], np.repeat([0, 5, 2, 0], 4))
+    assert 0 < tensors[f"{LOGITS}/kernel:0"][:, 3].std() < 1
+    assert tensors["mrcnn_mask/mrcnn_mask/bias:0"].shape == (4,)
+
+
+@pytest.mark.parametrize(("class_map", "class_count", "expected"), [("coco", 11, 81), ("cityscapes", 81, 11)])
+def test_a_set_of_another_size_than_the_file_is_refused(
+    root: Path, tmp_path: Path, class_map: str, class_count: int, expected: int
+) -> None:
+    copy_with(root, tmp_path, class_map=class_map)
+    number_rows(tmp_path / "mine.h5", class_count)
+    message = rf"as many classes as the file, which has {class_count}; got {class_map}, which has {expected}"
+    with pytest.raises(ValueError, match=message):
+        weights.main("mine", tmp_path)
+    assert not (tmp_path / "models").exists()
+
+
+def test_classes_of_a_file_without_heads_cannot_be_mapped(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, class_map="coco", fresh=["box_head"])
+    with h5py.File(tmp_path / "mine.h5", "a") as file:
+        del file["mrcnn_class_logits"]
+    with pytest.raises(ValueError, match=r"mine\.h5` must have a box head where `class_map` is set; got none"):
+        weights.main("mine", tmp_path)
+
+
+def test_the_classes_are_those_of_the_training_split(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path)
+    (tmp_path / TRAINING).unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"training\.npz` must exist; run `python stages/preprocess.py training`"
+    ):
+        weights.main("mine", tmp_path)
 
 
 def test_another_file_than_declared_is_refused(root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from cityscapesscripts.helpers.annotation import Annotation
 from cityscapesscripts.helpers.labels import id2label, name2label
 from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 
-from maskrcnn.data.cityscapes import CLASS_NAMES, find_frames, read_annotation
+from maskrcnn.data.cityscapes import CLASS_NAMES, read_annotation, read_frames
 from maskrcnn.street import synthetic
 from maskrcnn.street.canvas import MARGIN
 from maskrcnn.street.synthetic import Scene, draw_scene, write_cities, write_city
@@ -170,7 +170,7 @@ class TestWriteCity:
         assert set(read_tree(root)) == images | polygons
 
     def test_our_reader_reads_it(self, root):
-        frames = find_frames(root, "train", ["aachen"])
+        frames, _ = read_frames(root, "leftImg8bit/train", "gtFine/train", cities=["aachen"])
         assert len(frames) == 6
         assert all(read_annotation(frame.polygons_path, SHAPE).objects for frame in frames)
 

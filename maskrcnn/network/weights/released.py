@@ -50,32 +50,45 @@ RELEASES = {
     ),
 }
 
-# Class ids of the files, as far as a street has such things; 0 is the background in all of them.
-CLASS_IDS = {
-    "coco": {
-        "background": 0,
-        "person": 1,
-        "bicycle": 2,
-        "car": 3,
-        "motorcycle": 4,
-        "airplane": 5,
-        "bus": 6,
-        "train": 7,
-        "truck": 8,
-    },
-}
+# Class names of files by class id: of the released COCO weights, and of our own with all classes of Cityscapes.
+CLASS_NAMES = {
+    "coco": (
+        "background", "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
+        "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse",
+        "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie",
+        "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove",
+        "skateboard", "surfboard", "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon",
+        "bowl", "banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut",
+        "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse",
+        "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book",
+        "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
+    ),
+    "cityscapes": (
+        "background", "car", "person", "rider", "motorcycle", "bicycle", "bus", "trailer", "truck", "caravan",
+        "train",
+    ),
+}  # fmt: skip
 
 
-def map_classes(class_names: Sequence[str], released: str) -> dict[int, int]:
-    """Returns the file's class id by ours, for the classes that both sets have.
+def map_classes(class_names: Sequence[str], released: str, class_count: int) -> dict[int, int]:
+    """Returns the file's class id by ours, for the classes that both sets have under one name.
 
     Args:
         class_names: Ours, background first.
-        released: A key of `CLASS_IDS`.
+        released: The file's set, a key of `CLASS_NAMES`.
+        class_count: Classes that the file has, background included.
+
+    Raises:
+        ValueError: if there is no such set, or it has another number of classes than the file.
     """
-    if released not in CLASS_IDS:
-        raise ValueError(f"`class_map` must be one of {', '.join(CLASS_IDS)}; got {released!r}.")
-    theirs = CLASS_IDS[released]
+    if released not in CLASS_NAMES:
+        raise ValueError(f"`class_map` must be one of {', '.join(CLASS_NAMES)}; got {released!r}.")
+    if class_count != len(CLASS_NAMES[released]):
+        raise ValueError(
+            f"`class_map` must be a set with as many classes as the file, which has {class_count}; "
+            f"got {released}, which has {len(CLASS_NAMES[released])}."
+        )
+    theirs = {name: class_id for class_id, name in enumerate(CLASS_NAMES[released])}
     return {our_id: theirs[name] for our_id, name in enumerate(class_names) if name in theirs}
 
 

@@ -25,6 +25,20 @@ def open_tensors(path: Path) -> Iterator[dict[str, h5py.Dataset]]:
         raise ValueError(f"`{path}` must be an HDF5 file; got {fault}.") from None
 
 
+def count_classes(path: Path) -> int:
+    """Returns how many classes the heads of a file have, background included.
+
+    Raises:
+        FileNotFoundError: if there is no such file, with the command that gets it.
+        ValueError: if it is no HDF5 file, or has no box head in Matterport's layout.
+    """
+    with open_tensors(path) as tensors:
+        for name, tensor in tensors.items():
+            if name.removesuffix(":0") == "mrcnn_class_logits/mrcnn_class_logits/bias" and tensor.ndim == 1:
+                return int(tensor.shape[0])
+    raise ValueError(f"`{path}` must have a box head where `class_map` is set; got none. Remove `class_map`.")
+
+
 def _walk(group: h5py.Group, path: Path, prefix: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
     """Yields the path and the dataset of every tensor below a group."""
     for name in group:

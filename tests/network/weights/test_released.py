@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.data import cityscapes
 from maskrcnn.network.weights import released
 from maskrcnn.network.weights.released import RELEASES, Release, map_classes, verify_digest
 
@@ -59,7 +59,9 @@ def test_both_releases_of_keras_have_one_name():
 
 
 def test_seven_of_our_ten_classes_are_in_coco():
-    by_name = {CLASS_NAMES[ours]: theirs for ours, theirs in map_classes(CLASS_NAMES, "coco").items()}
+    by_name = {
+        cityscapes.CLASS_NAMES[ours]: theirs for ours, theirs in map_classes(cityscapes.CLASS_NAMES, "coco", 81).items()
+    }
     assert by_name == {
         "background": 0,
         "person": 1,
@@ -73,5 +75,17 @@ def test_seven_of_our_ten_classes_are_in_coco():
 
 
 def test_classes_of_an_unknown_set_are_refused():
-    with pytest.raises(ValueError, match="`class_map` must be one of coco; got 'voc'"):
-        map_classes(CLASS_NAMES, "voc")
+    with pytest.raises(ValueError, match="`class_map` must be one of coco, cityscapes; got 'voc'"):
+        map_classes(cityscapes.CLASS_NAMES, "voc", 21)
+
+
+def test_the_sets_are_those_of_the_files() -> None:
+    # the released box head has 81 rows; the toothbrush is COCO's last
+    assert len(set(released.CLASS_NAMES["coco"])) == 81
+    assert released.CLASS_NAMES["coco"].index("toothbrush") == 80
+    assert released.CLASS_NAMES["cityscapes"] == cityscapes.CLASS_NAMES
+
+
+def test_a_set_of_another_size_than_the_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="as many classes as the file, which has 11; got coco, which has 81"):
+        map_classes(["background", "car"], "coco", 11)
