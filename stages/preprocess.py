@@ -18,7 +18,7 @@ from rich.progress import track
 from maskrcnn.data import cityscapes, coco
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.data.frames import Frame
-from maskrcnn.data.images import FITS, Shape, read_image
+from maskrcnn.data.images import Shape, read_image
 from maskrcnn.data.records import Record, build_record, decode_map, write_records
 from maskrcnn.data.splits import build_records
 from maskrcnn.pictures.truth import draw_truth
@@ -26,7 +26,6 @@ from maskrcnn.project.command import run
 from maskrcnn.project.config import Data, Preprocess, Split
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.metrics import write_metrics
-from maskrcnn.project.notation import SIDE_MULTIPLE
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import check_root
 
@@ -45,13 +44,12 @@ def main(split: str, root: Path = Path()) -> None:
 
     Raises:
         FileNotFoundError: if folders or files of the split are missing.
-        ValueError: if a parameter is out of range or input is damaged; naming up to ten files.
+        ValueError: if input is damaged; naming up to ten files.
     """
     params = read_params(root / "params.yaml")
     data = params.section(Data)
     settings = params.section(Preprocess)
     section = params.section(Split, f"splits.{split}")
-    check_settings(data, settings)
     frames, catalogue = READERS[data.format](
         check_root(params, root),
         section.images,
@@ -71,18 +69,6 @@ def main(split: str, root: Path = Path()) -> None:
     write_metrics(root / "metrics/data" / f"{split}.json", counts)
     fullest = [frames[index] for index in choose_fullest(records)]
     draw_pictures(root / "pictures/truth" / split, fullest, *layout, catalogue.class_names)
-
-
-def check_settings(data: Data, settings: Preprocess) -> None:
-    """Refuses an unknown format or fit, and an image size that the feature pyramid cannot halve six times."""
-    if data.format not in READERS:
-        raise ValueError(f"`data.format` must be one of {', '.join(READERS)}; got {data.format!r}.")
-    if settings.fit not in FITS:
-        raise ValueError(f"`preprocess.fit` must be one of {', '.join(FITS)}; got {settings.fit!r}.")
-    if any(side < SIDE_MULTIPLE or side % SIDE_MULTIPLE for side in settings.image_shape):
-        raise ValueError(
-            f"`preprocess.image_shape` must be multiples of {SIDE_MULTIPLE}; got {list(settings.image_shape)}."
-        )
 
 
 def count_truth(records: Sequence[Record], instance_cap: int) -> dict[str, int]:

@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from maskrcnn.project.notation import SIDE_MULTIPLE
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
@@ -26,6 +28,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=NAME)]  # becomes part of the paths of outputs
+Side = Annotated[int, Field(ge=SIDE_MULTIPLE, multiple_of=SIDE_MULTIPLE)]
 Shape = tuple[Count, Count]
 
 OptimizerName = Annotated[str, Field(pattern=one_of("sgd", "adam"))]
@@ -79,7 +82,7 @@ class Preprocess:
         instance_cap: Truths that an image is padded to.
     """
 
-    image_shape: Shape
+    image_shape: tuple[Side, Side]
     fit: Fit
     mini_mask_shape: Shape
     instance_cap: Count
@@ -222,7 +225,7 @@ class Babysit:
     start: str
     layers: Layers
     backbone: Backbone
-    fall: Share
+    fall: Annotated[float, Field(lt=1, allow_inf_nan=False)]
     hyperparameters: Hyperparameters
     schedule: Schedule
 

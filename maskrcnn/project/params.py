@@ -39,6 +39,7 @@ BOUNDS = {
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
+    "multiple_of": ("multiple_of", "a multiple of"),
 }
 SHOWN = 80  # characters of a value in an error
 

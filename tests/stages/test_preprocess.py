@@ -59,7 +59,6 @@ def test_writes_records_counts_and_pictures(root: Path) -> None:
     assert listed(root) == {
         "data/processed/test.npz",
         "metrics/data/test.json",
-        "plots/classes/test.csv",
         *(f"pictures/truth/test/{name}.png" for name in NAMES),
     }
     records = read_records(root / "data/processed/test.npz")
@@ -80,9 +79,6 @@ def test_writes_records_counts_and_pictures(root: Path) -> None:
         "instances_bus": 1,
     }
     assert len(counts) == 7 + 10
-    rows = (root / "plots/classes/test.csv").read_text().splitlines()
-    assert rows[:2] == ["class,instances", "car,3"]
-    assert "background,0" not in rows
     picture = cv2.imread(str(root / "pictures/truth/test/munster_000000_000019.png"))
     assert picture.shape[1] == 1600
 
@@ -119,12 +115,6 @@ def test_three_merged_classes_come_from_the_parameters_alone(root: Path) -> None
         "instances_person": 0,
         "instances_bicycle": 0,
     }
-    assert (root / "plots/classes/test.csv").read_text().split() == [
-        "class,instances",
-        "vehicle,4",
-        "person,0",
-        "bicycle,0",
-    ]
 
 
 def test_a_class_that_is_left_out_still_covers_others(root: Path) -> None:
@@ -201,7 +191,7 @@ def test_an_unknown_split_is_refused(root: Path) -> None:
 @pytest.mark.parametrize("image_shape", [[64, 100], [0, 64], [-64, 64]])
 def test_a_size_that_the_pyramid_cannot_halve_is_refused(root: Path, image_shape: list[int]) -> None:
     change(root, "preprocess", image_shape=image_shape)
-    with pytest.raises(ValueError, match=r"`preprocess.image_shape` must be multiples of 64; got \["):
+    with pytest.raises(ValueError, match=r"`preprocess.image_shape\[\d\]` must be (at least|a multiple of) 64; got"):
         main("test", root)
 
 
