@@ -13,10 +13,16 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# The network rooms stay out: symbolic Keras tensors have unknown sides, which jaxtyping would refuse.
 install_import_hook(
-    ["maskrcnn.data", "maskrcnn.street", "maskrcnn.results", "maskrcnn.scoring", "maskrcnn.project.config"],
-    "beartype.beartype",
+    [
+        "maskrcnn.data",
+        "maskrcnn.street",
+        "maskrcnn.learning",
+        "maskrcnn.results",
+        "maskrcnn.scoring",
+        "maskrcnn.project.config",
+    ],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",  # an int passes for a float
 )
 
 settings.register_profile("local", deadline=None)

@@ -1,6 +1,8 @@
-"""The final training: learn, keep the best epoch, stop early, and go on exactly where a stopped run ended."""
+"""The final training: keeps the best epoch, stops early, and resumes a stopped training exactly."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -9,7 +11,7 @@ from dvclive import Live
 
 from maskrcnn.data.batches import Batches
 from maskrcnn.learning.checkpoints import load_state, save_state
-from maskrcnn.learning.epochs import Row, rate_epoch
+from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.weights import read_weights, write_weights
 from maskrcnn.project.config import Hyperparameters, Schedule
@@ -30,16 +32,16 @@ def fit(
     """Trains until the validation loss stops falling and leaves the best epoch's weights in the network.
 
     Args:
-        trainer: What learns; it starts from the weights that it was made with.
+        trainer: The trainer; it starts from the weights that its network had when it was made.
         training: The stream to learn from.
-        validation: The images to judge by.
-        hyperparameters: How fast.
-        schedule: How long.
-        history: CSV file that gets the losses of every epoch.
-        checkpoints: Folder of this training alone; what lies there is gone on with.
-        live: Folder that DVCLive keeps the current figures in, for those who watch.
+        validation: The images to validate on.
+        hyperparameters: Learning rate, momentum and weight decay.
+        schedule: Number of epochs, patience, and whether the learning rate falls.
+        history: CSV file for the row of every epoch.
+        checkpoints: Folder of this training alone; training resumes from what it contains.
+        live: Folder where DVCLive keeps the current figures, to watch a training.
     Returns:
-        `best_epoch`, counted from 1, `epochs` and the losses of the best one.
+        `best_epoch`, counted from 1, `epochs`, how many there were, and the figures of the best one.
     Raises:
         Divergence: if a loss becomes NaN or infinite.
     """
@@ -53,20 +55,27 @@ def fit(
                 validation,
                 epochs=schedule.epochs,
                 first_epoch=len(progress.rows),
-                callbacks=[_Rate(hyperparameters.learning_rate, schedule), progress, _Following(log)],
+                callbacks=[
+                    keras.callbacks.LearningRateScheduler(_learning_rates(hyperparameters.learning_rate, schedule)),
+                    progress,
+                    keras.callbacks.LambdaCallback(on_epoch_end=partial(_log_epoch, log)),
+                ],
             )
     read_weights(trainer.network, progress.best_weights)
     return progress.best()
 
 
 class Progress(keras.callbacks.Callback):
-    """Keeps the losses, the best weights and the whole state of a training, epoch by epoch.
+    """Keeps the rows, the best weights and the whole state of a training after every epoch.
+
+    Keras' own callbacks do not resume exactly: `BackupAndRestore` leaves out the seeds, `EarlyStopping` forgets how
+    long it has waited, and `CSVLogger` appends an epoch again that was written before a kill and trained once more.
 
     Args:
-        trainer: What learns.
-        history: CSV file of the losses, whole at any time.
-        folder: Where weights and state are kept.
-        patience: Epochs without a better validation loss before training ends; None for no end.
+        trainer: The trainer.
+        history: CSV file of the rows; it is replaced as a whole, so it is complete at any time.
+        folder: Folder for weights and state.
+        patience: Epochs without a better validation loss after which training ends; None for no end.
     """
 
     def __init__(self, trainer: Trainer, history: Path, folder: Path, patience: int | None):
@@ -76,16 +85,17 @@ class Progress(keras.callbacks.Callback):
         self.rows: list[Row] = []
 
     def resume(self) -> None:
-        """Puts the trainer where the last whole epoch left it, if there is one."""
+        """Restores the state after the last whole epoch, if there is one."""
         if saved := load_state(self.state):
             state, progress = saved
             self.trainer.write_state(state)
             self.rows = progress["rows"]
 
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
-        row = {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}}
-        if not all(map(math.isfinite, row.values())):
-            return  # the trainer raises
+        """Keeps an epoch whose figures are finite; of others the trainer raises `Divergence`."""
+        row = make_row(epoch, logs)
+        if not is_finite(row):
+            return
         self.rows.append(row)
         if self.best_row() is row:
             write_weights(self.trainer.network, self.best_weights)
@@ -95,7 +105,7 @@ class Progress(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def is_stuck(self) -> bool:
-        """Tells whether the validation loss has not fallen for as long as patience lasts."""
+        """Returns whether the last `patience` epochs brought no better validation loss."""
         return self.patience is not None and bool(self.rows) and len(self.rows) - self._best_index() > self.patience
 
     def best_row(self) -> Row:
@@ -103,32 +113,25 @@ class Progress(keras.callbacks.Callback):
         return self.rows[self._best_index()]
 
     def best(self) -> Row:
-        """Returns the number of epochs and all of the best one."""
+        """Returns the number of the best epoch, the number of epochs, and the figures of the best one."""
         row = dict(self.best_row())
         return {"best_epoch": row.pop("epoch"), "epochs": len(self.rows), **row}
 
     def _best_index(self) -> int:
-        return min(range(len(self.rows)), key=lambda index: rate_epoch(self.rows[index]))
+        return min(range(len(self.rows)), key=lambda index: validation_loss(self.rows[index]))
 
 
-class _Rate(keras.callbacks.LearningRateScheduler):
-    """Keeps the learning rate, or lets it fall to zero along a cosine; it follows from the epoch alone."""
+def _learning_rates(first: float, schedule: Schedule) -> Callable[[int], float]:
+    """Returns the learning rate of each epoch: constant, or falling to zero along a cosine."""
 
-    def __init__(self, rate: float, schedule: Schedule):
-        def at(epoch: int) -> float:
-            return rate * (0.5 + 0.5 * math.cos(math.pi * epoch / schedule.epochs)) if schedule.cosine else rate
+    def at(epoch: int) -> float:
+        return first * (0.5 + 0.5 * math.cos(math.pi * epoch / schedule.epochs)) if schedule.cosine else first
 
-        super().__init__(at)
+    return at
 
 
-class _Following(keras.callbacks.Callback):
-    """Hands every epoch's figures to DVCLive."""
-
-    def __init__(self, live: Live):
-        super().__init__()
-        self.live = live
-
-    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
-        for name, value in (logs or {}).items():
-            self.live.log_metric(name, float(value))
-        self.live.next_step()
+def _log_epoch(live: Live, epoch: int, logs: Row) -> None:
+    """Hands the figures of an epoch to DVCLive."""
+    for name, figure in logs.items():
+        live.log_metric(name, float(figure))
+    live.next_step()

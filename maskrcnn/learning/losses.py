@@ -1,64 +1,79 @@
-"""The five losses of Mask R-CNN, each a mean over the entries that count and 0 when none does.
+"""The five losses of Mask R-CNN: each a mean over the entries that count, and how many those are.
 
-Targets are constants: no gradient flows through them.
+M regions of interest are those with a slot for a positive. Targets are constants: no gradient flows through them.
 """
 
+from typing import NamedTuple
+
 import keras
+from jaxtyping import Bool, Float, Int, Num, Shaped
 from keras import ops
 
 from maskrcnn.project.notation import Array
 
-SMOOTH_L1_BETA = 1.0
+
+class MeanLoss(NamedTuple):
+    """A mean over `count` entries, 0 if there are none."""
+
+    mean: Float[Array, ""]
+    count: Float[Array, ""]
 
 
-def rpn_class_loss(logits: Array, labels: Array, valid: Array) -> Array:
+def rpn_class_loss(logits: Float[Array, "B S 2"], labels: Int[Array, "B S"], valid: Bool[Array, "B S"]) -> MeanLoss:
     """Returns the cross-entropy of object against background over the sampled anchors.
 
     Args:
-        logits: (B, S, 2) of the sampled anchors, background first.
-        labels: (B, S), 1 on an object, 0 on background.
-        valid: (B, S), 0 on padding.
+        logits: Of the S sampled anchors, background first.
+        labels: 1 for an object, 0 for background.
+        valid: 0 on padding.
     Source:
         Faster R-CNN (arXiv:1506.01497), equation 1; Matterport `rpn_class_loss_graph`.
     """
     return masked_mean(_sparse_cross_entropy(logits, labels), valid)
 
 
-def rpn_box_loss(deltas: Array, target_deltas: Array, valid: Array) -> Array:
+def rpn_box_loss(
+    deltas: Float[Array, "B N 4"], target_deltas: Float[Array, "B N 4"], valid: Bool[Array, "B N"]
+) -> MeanLoss:
     """Returns the smooth L1 distance over the sampled positive anchors.
 
     Args:
-        deltas: (B, S, 4), in units of the box standard deviation.
-        target_deltas: (B, S, 4), likewise.
-        valid: (B, S), 0 on padding.
+        deltas: Predicted, in units of the box standard deviation.
+        target_deltas: In the same units.
+        valid: 0 on anchors that are not positive, and on padding.
     Source:
         Faster R-CNN (arXiv:1506.01497), equation 1; Matterport `rpn_bbox_loss_graph`.
     """
     return masked_mean(ops.mean(smooth_l1(deltas, target_deltas), axis=-1), valid)
 
 
-def class_loss(logits: Array, class_ids: Array, weights: Array) -> Array:
-    """Returns the cross-entropy of the classes over the regions that count.
+def class_loss(logits: Float[Array, "B R K"], class_ids: Int[Array, "B R"], valid: Bool[Array, "B R"]) -> MeanLoss:
+    """Returns the cross-entropy of the classes over the sampled regions.
 
     Args:
-        logits: (B, R, K).
-        class_ids: (B, R), 0 for background.
-        weights: (B, R), 0 on padding.
+        logits: Of every class, background first.
+        class_ids: 0 for background.
+        valid: 0 on padding.
     Source:
         Fast R-CNN (arXiv:1504.08083), section 2.3; Matterport `mrcnn_class_loss_graph`, whose mean is
         0 / 0 when nothing counts and whose padding counts as background.
     """
-    return masked_mean(_sparse_cross_entropy(logits, class_ids), weights)
+    return masked_mean(_sparse_cross_entropy(logits, class_ids), valid)
 
 
-def box_loss(deltas: Array, target_deltas: Array, class_ids: Array, valid: Array) -> Array:
+def box_loss(
+    deltas: Float[Array, "B M K 4"],
+    target_deltas: Float[Array, "B M 4"],
+    class_ids: Int[Array, "B M"],
+    valid: Bool[Array, "B M"],
+) -> MeanLoss:
     """Returns the smooth L1 distance of the true class's box over the positive regions.
 
     Args:
-        deltas: (B, R, K, 4), in units of the box standard deviation.
-        target_deltas: (B, R, 4), likewise.
-        class_ids: (B, R).
-        valid: (B, R), 0 on padding.
+        deltas: Predicted for every class, in units of the box standard deviation.
+        target_deltas: In the same units.
+        class_ids: The true classes.
+        valid: 0 on padding.
     Source:
         Fast R-CNN (arXiv:1504.08083), equation 2; Matterport `mrcnn_bbox_loss_graph`.
     """
@@ -66,14 +81,19 @@ def box_loss(deltas: Array, target_deltas: Array, class_ids: Array, valid: Array
     return masked_mean(ops.mean(smooth_l1(of_class, target_deltas), axis=-1), valid)
 
 
-def mask_loss(logits: Array, target_masks: Array, class_ids: Array, valid: Array) -> Array:
+def mask_loss(
+    logits: Float[Array, "B M h w K"],
+    target_masks: Float[Array, "B M h w"],
+    class_ids: Int[Array, "B M"],
+    valid: Bool[Array, "B M"],
+) -> MeanLoss:
     """Returns the binary cross-entropy of the true class's mask over the positive regions.
 
     Args:
-        logits: (B, R, 28, 28, K).
-        target_masks: (B, R, 28, 28) of 0 and 1.
-        class_ids: (B, R).
-        valid: (B, R), 0 on padding.
+        logits: Predicted for every class.
+        target_masks: Of 0 and 1.
+        class_ids: The true classes.
+        valid: 0 on padding.
     Source:
         Mask R-CNN (arXiv:1703.06870), section 3, "Mask Representation": no competition among classes.
     """
@@ -82,30 +102,33 @@ def mask_loss(logits: Array, target_masks: Array, class_ids: Array, valid: Array
     return masked_mean(ops.mean(entropy, axis=(-2, -1)), valid)
 
 
-def smooth_l1(values: Array, targets: Array) -> Array:
-    """Returns the distance, quadratic below 1 and linear above, entry by entry.
+def smooth_l1(
+    values: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, beta: float = 1.0
+) -> Float[Array, "*shape"]:
+    """Returns the distance of every entry, quadratic below `beta` and linear above.
 
     Source:
         Fast R-CNN (arXiv:1504.08083), equation 3.
     """
     distance = ops.abs(values - targets)
-    quadratic = 0.5 * ops.square(distance) / SMOOTH_L1_BETA
-    return ops.where(distance < SMOOTH_L1_BETA, quadratic, distance - 0.5 * SMOOTH_L1_BETA)
+    quadratic = 0.5 * ops.square(distance) / beta
+    return ops.where(distance < beta, quadratic, distance - 0.5 * beta)
 
 
-def masked_mean(values: Array, weights: Array) -> Array:
-    """Returns the weighted mean of all entries, 0 when no weight is positive."""
+def masked_mean(values: Float[Array, "*shape"], weights: Shaped[Array, "*shape"]) -> MeanLoss:
+    """Returns the weighted mean of all entries and the sum of the weights."""
     weights = ops.cast(weights, values.dtype)
-    return ops.sum(values * weights) / ops.maximum(ops.sum(weights), keras.config.epsilon())
+    count = ops.sum(weights)
+    return MeanLoss(ops.sum(values * weights) / ops.maximum(count, keras.config.epsilon()), count)
 
 
-def _sparse_cross_entropy(logits: Array, class_ids: Array) -> Array:
-    """Returns minus the log probability of each entry's class: (..., K), (...) -> (...)."""
+def _sparse_cross_entropy(logits: Float[Array, "*shape K"], class_ids: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Returns minus the log probability of each entry's class."""
     one_hot = ops.one_hot(class_ids, logits.shape[-1], dtype=logits.dtype)
     return ops.logsumexp(logits, axis=-1) - ops.sum(logits * one_hot, axis=-1)
 
 
-def _select_class(values: Array, class_ids: Array, axis: int) -> Array:
+def _select_class(values: Num[Array, "B M ..."], class_ids: Int[Array, "B M"], axis: int) -> Num[Array, "B M ..."]:
     """Takes the entry of each region's class along one axis, which vanishes.
 
     A product with the one-hot class: its gradient is a product too, where that of a gather is a scatter.

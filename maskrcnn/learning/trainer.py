@@ -1,6 +1,5 @@
-"""A network that learns: traced once, started anew as often as wanted, and stopped and resumed exactly."""
+"""Training a network: traced once, restarted as often as wanted, stopped and resumed exactly."""
 
-import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +10,8 @@ import pandas as pd
 from numpy import ndarray
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.learning.loss_model import build_loss_model, set_learning_layers
+from maskrcnn.learning.epochs import Row, is_finite, make_row
+from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.network.model import MaskRCNN
 from maskrcnn.project.config import Hyperparameters, Sampling
@@ -22,7 +22,7 @@ class Divergence(FloatingPointError):
 
     Args:
         epoch: Counted from 1.
-        step: Optimizer steps since the beginning; that of the epoch's end if the validation loss is at fault.
+        step: Optimizer steps since the beginning; the epoch's last one if it was a loss of the validation.
     """
 
     def __init__(self, epoch: int, step: int):
@@ -33,17 +33,17 @@ class Divergence(FloatingPointError):
 class Trainer:
     """A network, its losses and its optimizer.
 
-    The learning step is traced once: `reset` starts anew with other hyperparameters without another trace,
-    which would take longer than a short training.
+    The training step is traced once. `reset` starts again with other hyperparameters and keeps the trace, which
+    takes longer than a short training.
 
     Args:
-        network: A built network; the weights that it has now are those that `reset` goes back to.
-        training: A stream of the kind that it will learn from.
+        network: A built network; `reset` restores the weights that it has now.
+        training: A stream of the kind that it will learn from; its first batch is read.
         layers: The layers that learn, see `set_learning_layers`.
         optimizer: `sgd` or `adam`.
-        sampling: What the losses are taken over.
+        sampling: Sizes of the minibatches of anchors and regions.
         seed: Seed of the minibatches.
-        frozen: Parts that do not learn all the same.
+        frozen: Parts kept frozen although `layers` would train them.
         loss_weights: Weights of losses that are not 1.
         live_batch_norm: Whether batch norm uses and updates batch statistics.
     """
@@ -65,16 +65,17 @@ class Trainer:
         arguments = {"loss_weights": loss_weights, "live_batch_norm": live_batch_norm, "seed": seed}
         self.network = network
         self.optimizer_name = optimizer
-        self.loss_model = build_loss_model(network, training, **arguments, **asdict(sampling))
+        (batch,) = training[0]
+        self.loss_model = build_loss_model(network, batch, **arguments, **asdict(sampling))
         self.loss_model.compile(make_optimizer(optimizer))
         self.loss_model.optimizer.build(self.loss_model.trainable_variables)
         self.start = self.read_state()
 
     def reset(self, hyperparameters: Hyperparameters) -> None:
-        """Goes back to the start: first weights and seeds, an optimizer without memory, these hyperparameters.
+        """Restores the first weights and seeds, clears the optimizer's state and sets its hyperparameters.
 
         Raises:
-            ValueError: if the hyperparameters are another optimizer's.
+            ValueError: if the hyperparameters are for another optimizer.
         """
         if hyperparameters.optimizer != self.optimizer_name:
             raise ValueError(f"`optimizer` must be {self.optimizer_name}; got {hyperparameters.optimizer}.")
@@ -91,18 +92,18 @@ class Trainer:
         first_epoch: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> pd.DataFrame:
-        """Learns until `epochs` are done, counted from the beginning.
+        """Trains up to a number of epochs.
 
         Args:
-            training: The stream to learn from; it goes on at the first epoch's place.
-            validation: The images to judge by.
-            epochs: Epochs in all.
+            training: The stream to learn from; it is set to the place of the first epoch.
+            validation: The images to validate on.
+            epochs: Number of epochs, with those that are done already.
             first_epoch: How many of them are done already.
-            callbacks: What else happens while learning.
+            callbacks: Keras callbacks, called after the check that all losses are finite.
         Returns:
-            A row an epoch: `epoch` from 1, the losses, and those of the validation as `val_...`.
+            A row of `maskrcnn.learning.epochs` for each epoch trained now.
         Raises:
-            Divergence: if a loss becomes NaN or infinite.
+            Divergence: if a loss becomes NaN or infinite, in training or validation.
         """
         training.epoch = first_epoch
         watch = _Watch(len(training))
@@ -113,26 +114,26 @@ class Trainer:
             initial_epoch=first_epoch,
             shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
             callbacks=[watch, *callbacks],
-            verbose=1 if sys.stdout.isatty() else 2,  # a bar for people, a line an epoch for log files
+            verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or a line per epoch in log files
         )
         if watch.divergence:
             raise watch.divergence
         return pd.DataFrame(watch.rows)
 
-    def evaluate(self, batches: Batches) -> dict[str, float]:
-        """Returns the losses of some images, without learning from them."""
-        losses = self.loss_model.evaluate(batches, return_dict=True, verbose=0)
-        return {name: float(loss) for name, loss in losses.items()}
+    def evaluate(self, batches: Batches) -> Row:
+        """Returns the mean losses over some images, without learning from them."""
+        figures = self.loss_model.evaluate(batches, return_dict=True, verbose=0)
+        return {name: float(figures[name]) for name in ("loss", *LOSS_NAMES)}
 
     def read_state(self) -> dict[str, ndarray]:
-        """Returns all that makes the next step what it is: weights, optimizer, hyperparameters, seeds."""
+        """Returns all variables that the next step depends on: weights, optimizer, hyperparameters, seeds."""
         return {str(index): np.array(np.asarray(value)) for index, value in enumerate(self._variables())}
 
     def write_state(self, state: Mapping[str, ndarray]) -> None:
-        """Puts a state back; the inverse of `read_state`.
+        """Restores a state; the inverse of `read_state`.
 
         Raises:
-            ValueError: if the state is of another trainer.
+            ValueError: if the state belongs to another trainer.
         """
         variables = self._variables()
         shapes = {str(index): tuple(variable.shape) for index, variable in enumerate(variables)}
@@ -146,38 +147,38 @@ class Trainer:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Keeps the losses of every epoch and stops at the first that is not finite.
+    """Keeps the row of every epoch and stops at the first loss that is not finite.
 
-    It does not raise: Keras would leave the feeder's thread behind.
+    Keras' `TerminateOnNaN` sees neither the validation nor the losses of weight 0, and raises or prints, where the
+    step is needed. This one does not raise either: Keras would leave the feeder's thread behind.
     """
 
     def __init__(self, steps: int):
         super().__init__()
         self.steps = steps
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Row] = []
         self.divergence: Divergence | None = None
         self.epoch = 0
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Row | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Row | None = None) -> None:
         self._check(logs, batch + 1)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         self._check(logs, self.steps)
         if self.divergence is None:
-            self.rows.append({"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}})
+            self.rows.append(make_row(epoch, logs))
 
-    def _check(self, logs: dict[str, float] | None, step: int) -> None:
-        finite = all(math.isfinite(value) for value in (logs or {}).values())
-        if not finite and self.divergence is None:
+    def _check(self, logs: Row | None, step: int) -> None:
+        if not is_finite(logs or {}) and self.divergence is None:
             self.divergence = Divergence(self.epoch + 1, self.epoch * self.steps + step)
             self.model.stop_training = True
 
 
 def fix_randomness(seed: int) -> None:
-    """Makes every random number and every sum of this process come out the same in the next."""
+    """Seeds all random numbers and makes TensorFlow deterministic, so that processes repeat each other exactly."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -1,17 +1,20 @@
-"""A split of four scenes on disk, and batches that note how they are asked for."""
+"""A split of four scenes on disk, batches that note how they are asked for, and batches in memory."""
 
 from pathlib import Path
 from typing import Any
 
 import cv2
+import keras
 import numpy as np
+import pytest
 
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import read_records, write_records
+from maskrcnn.learning.loss_model import LossModel
 from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.project.config import Sampling
-from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, network, reset
+from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, make_batch, network, reset
 
 SAMPLING = Sampling(num_proposals=100, num_anchors=64, num_rois=24, positive_fraction=0.33)
 SEED, STEPS = 3, 4
@@ -29,6 +32,20 @@ class Recorder(Batches):
         return super().__getitem__(index)
 
 
+class Given(Batches):
+    """Batches that are in memory already."""
+
+    def __init__(self, *batches: dict[str, np.ndarray]):
+        keras.utils.PyDataset.__init__(self)
+        self.batches, self.seed, self.epoch = batches, None, 0
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        return (self.batches[index],)
+
+
 def write_split(folder: Path) -> Path:
     """Writes four images and their records; returns the folder."""
     scenes = [draw_scene(seed) for seed in range(4)]
@@ -44,6 +61,24 @@ def read_split(folder: Path) -> tuple[Recorder, Recorder]:
     arguments = {"batch_size": 1, "instance_cap": 4}
     training = Recorder(records, folder, steps=STEPS, seed=SEED, **arguments)
     return training, Recorder(records, folder, steps=2, **arguments)
+
+
+def empty_batch() -> dict[str, np.ndarray]:
+    """Returns a scene without truth."""
+    batch = make_batch([2], 4)
+    return batch | {key: np.zeros_like(batch[key]) for key in ("boxes", "class_ids", "mini_masks")}
+
+
+def break_before_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a bias of the network NaN whenever an epoch's training is over and its validation begins."""
+    evaluate = LossModel.evaluate
+
+    def break_and_evaluate(self: LossModel, *arguments: Any, **keywords: Any) -> Any:
+        bias = self.network.rpn_head.deltas.bias
+        bias.assign(np.full(bias.shape, np.nan))
+        return evaluate(self, *arguments, **keywords)
+
+    monkeypatch.setattr(LossModel, "evaluate", break_and_evaluate)
 
 
 def make_trainer(training: Batches, optimizer: str, **arguments: Any) -> Trainer:

@@ -1,4 +1,4 @@
-"""The final training: when it ends, what it leaves, and that it can be stopped and done again."""
+"""The final training: when it ends, what it writes, and that it resumes exactly."""
 
 import csv
 import json
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from maskrcnn.learning.fit import Progress, fit
-from maskrcnn.learning.loss_model import LOSS_NAMES
+from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
 from maskrcnn.learning.trainer import Divergence, Trainer
 from maskrcnn.project.config import Hyperparameters, Schedule
-from tests.learning.scenes import SEED, STEPS, Recorder, make_trainer, read_split, write_split
+from tests.learning.scenes import SEED, STEPS, Recorder, break_before_validation, make_trainer, read_split, write_split
 from tests.tiny import network, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -29,7 +29,7 @@ def trainer(split: tuple[Recorder, Recorder]) -> Trainer:
 
 
 def train(trainer: Trainer, split: tuple, folder: Path, hyperparameters: Hyperparameters = TOO_FAST, **changes) -> dict:
-    """Returns the best epoch; everything else lies in the folder."""
+    """Returns the best epoch and leaves everything else in the folder."""
     arguments = {"epochs": 9, "patience": 1, "cosine": True} | changes
     schedule = Schedule(seed=SEED, batch_size=1, steps=STEPS, validation_steps=2, **arguments)
     paths = {"history": folder / "history.csv", "checkpoints": folder / "checkpoints", "live": folder / "live"}
@@ -42,12 +42,12 @@ def history(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def long(trainer: Trainer, split: tuple, tmp_path_factory: pytest.TempPathFactory) -> tuple:
-    """A training that ends by its patience: the best epoch, its folder and the weights that are left."""
+    """A training that ends by its patience: the best epoch, its folder and the weights left in the network."""
     folder = tmp_path_factory.mktemp("long")
     return train(trainer, split, folder), folder, read(network().variables)
 
 
-def test_training_ends_an_epoch_after_the_best(long: tuple):
+def test_training_ends_an_epoch_after_the_best(long: tuple) -> None:
     best, folder, _ = long
     losses = [float(row["val_loss"]) for row in history(folder)]
     assert best["best_epoch"] == np.argmin(losses) + 1
@@ -55,22 +55,22 @@ def test_training_ends_an_epoch_after_the_best(long: tuple):
     assert best["val_loss"] == min(losses)
 
 
-def test_the_history_holds_every_loss_and_the_rate_of_every_epoch(long: tuple):
+def test_the_history_holds_every_figure_and_the_learning_rate_of_every_epoch(long: tuple) -> None:
     best, folder, _ = long
-    names, rows = {"loss", *LOSS_NAMES}, history(folder)
+    names, rows = {"loss", *LOSS_NAMES, DECAY_NAME, *COUNTED}, history(folder)
     assert [row["epoch"] for row in rows] == [str(epoch + 1) for epoch in range(best["epochs"])]
     assert set(rows[0]) == {"epoch", "learning_rate", *names, *(f"val_{name}" for name in names)}
     rates = [TOO_FAST.learning_rate * (0.5 + 0.5 * np.cos(np.pi * epoch / 9)) for epoch in range(best["epochs"])]
     np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-6)
 
 
-def test_those_who_watch_see_the_last_epoch(long: tuple):
+def test_dvclive_holds_the_last_epoch(long: tuple) -> None:
     _, folder, _ = long
     seen = json.loads((folder / "live/metrics.json").read_text())
     np.testing.assert_allclose(seen["val_loss"], float(history(folder)[-1]["val_loss"]))
 
 
-def test_the_best_epoch_comes_back(long: tuple, trainer: Trainer, split: tuple, tmp_path: Path):
+def test_the_best_weights_are_left_in_the_network(long: tuple, trainer: Trainer, split: tuple, tmp_path: Path) -> None:
     best, folder, weights = long
     trainer.reset(TOO_FAST)
     rates = map(float, (row["learning_rate"] for row in history(folder)[: best["best_epoch"]]))
@@ -82,13 +82,13 @@ def test_the_best_epoch_comes_back(long: tuple, trainer: Trainer, split: tuple, 
 
 
 class _Stopped(Exception):
-    """What a test ends a training with, in the place of a kill."""
+    """Ends a training in a test, instead of a kill."""
 
 
 @pytest.mark.parametrize("stopped_after", [1, 2])
-def test_a_stopped_training_goes_on_exactly(
+def test_a_stopped_training_resumes_exactly(
     stopped_after: int, trainer: Trainer, split: tuple, tmp_path: Path, long: tuple, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     best, folder, weights = long
     save = Progress.on_epoch_end
 
@@ -108,24 +108,42 @@ def test_a_stopped_training_goes_on_exactly(
         np.testing.assert_array_equal(again, once)
 
 
-def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer, split: tuple):
+def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer, split: tuple) -> None:
     best, folder, _ = long
     split[0].asked.clear()
     assert train(trainer, split, folder) == best
     assert split[0].asked == []
 
 
-def test_a_divergence_is_told(trainer: Trainer, split: tuple, tmp_path: Path):
+def test_an_epoch_that_is_not_finite_is_not_kept(
+    trainer: Trainer, split: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_before_validation(monkeypatch)
+    with pytest.raises(Divergence, match=f"it diverged in epoch 1, step {STEPS}"):
+        train(trainer, split, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.suffix in (".csv", ".npz", ".h5")] == []
+
+
+def test_a_divergence_is_raised(trainer: Trainer, split: tuple, tmp_path: Path) -> None:
     with pytest.raises(Divergence, match="`learning_rate` must keep the loss finite"):
         train(trainer, split, tmp_path, Hyperparameters("adam", 1e30, 0.9, 0.0))
 
 
-def test_the_best_of_equal_epochs_is_the_first(trainer: Trainer, tmp_path: Path):
+def test_the_best_of_equal_epochs_is_the_first(trainer: Trainer, tmp_path: Path) -> None:
     progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=2)
     progress.rows = [
-        {"epoch": i + 1, "val_loss": loss, "val_mask_loss": 0.5} for i, loss in enumerate([3.0, 2.0, 2.0, 4.0])
+        {"epoch": i + 1, "val_loss": loss, "val_positive_regions": 9} for i, loss in enumerate([3.0, 2.0, 2.0, 4.0])
     ]
-    assert progress.best() == {"best_epoch": 2, "epochs": 4, "val_loss": 2.0, "val_mask_loss": 0.5}
+    assert progress.best() == {"best_epoch": 2, "epochs": 4, "val_loss": 2.0, "val_positive_regions": 9}
     assert progress.is_stuck()
     progress.rows.pop()
     assert not progress.is_stuck()
+
+
+def test_an_epoch_without_positive_regions_is_never_the_best(trainer: Trainer, tmp_path: Path) -> None:
+    progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=None)
+    progress.rows = [
+        {"epoch": 1, "val_loss": 0.1, "val_positive_regions": 0},
+        {"epoch": 2, "val_loss": 3.0, "val_positive_regions": 1},
+    ]
+    assert progress.best()["best_epoch"] == 2

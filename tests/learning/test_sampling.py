@@ -1,11 +1,11 @@
-"""The random minibatch."""
+"""The random minibatch, and taking its rows."""
 
 import keras
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskrcnn.learning.sampling import sample_labels
+from maskrcnn.learning.sampling import sample_labels, take_rows
 from tests.backends import run
 
 POSITIVE_SLOTS, NEGATIVE_SLOTS = 3, 6
@@ -16,7 +16,7 @@ def sample(labels, negative_counts=None, slots=(POSITIVE_SLOTS, NEGATIVE_SLOTS),
     return run(lambda labels: sample_labels(labels, *slots, negative_counts, generator), np.array(labels, np.int32))
 
 
-def test_positives_come_first_and_negatives_fill_the_rest():
+def test_positives_come_first_and_negatives_fill_the_rest() -> None:
     # 3 of 4 positives and 6 - 3 negatives
     indices, filled = sample([[1, -1, 0, -1, 1, -1, 1, 0, -1, 1]])
     assert indices.shape == (1, 9)
@@ -25,7 +25,7 @@ def test_positives_come_first_and_negatives_fill_the_rest():
     assert len({*indices[0, 3:6].tolist()} & {1, 3, 5, 8}) == 3
 
 
-def test_slots_stay_empty_when_there_is_not_enough():
+def test_slots_stay_empty_when_there_is_not_enough() -> None:
     # one positive leaves 5 of 6 slots; there are two negatives
     indices, filled = sample([[0, 0, 1, 0, -1, -1, 0, 0, 0, 0]])
     assert filled.tolist() == [[True, False, False, True, True, False, False, False, False]]
@@ -33,12 +33,12 @@ def test_slots_stay_empty_when_there_is_not_enough():
     assert {*indices[0, 3:5].tolist()} == {4, 5}
 
 
-def test_an_image_without_positives_is_filled_with_negatives():
+def test_an_image_without_positives_is_filled_with_negatives() -> None:
     _, filled = sample([[-1] * 10])
     assert filled.tolist() == [[False] * 3 + [True] * 6]
 
 
-def test_the_wanted_negatives_are_counted_image_by_image():
+def test_the_wanted_negatives_are_counted_image_by_image() -> None:
     _, filled = sample([[-1] * 10, [-1] * 10, [-1, *[0] * 9]], np.array([4, 0, 4], np.int32))
     assert filled[:, 3:].sum(axis=1).tolist() == [4, 0, 1]
 
@@ -53,7 +53,7 @@ def draw(labels):
 
 @settings(max_examples=40)
 @given(labels=batch)
-def test_a_draw_is_without_replacement_from_what_is_allowed(labels):
+def test_a_draw_is_without_replacement_from_what_is_allowed(labels) -> None:
     labels = np.array(labels, np.int32)
     for row, indices, filled in zip(labels, *run(draw, labels), strict=True):
         positives, negatives = indices[:POSITIVE_SLOTS], indices[POSITIVE_SLOTS:]
@@ -64,7 +64,7 @@ def test_a_draw_is_without_replacement_from_what_is_allowed(labels):
         assert len({*negatives}) == len(negatives) == min(NEGATIVE_SLOTS - len(positives), (row == -1).sum())
 
 
-def test_all_are_drawn_equally_often():
+def test_all_are_drawn_equally_often() -> None:
     # one slot, four candidates, 2000 images: 500 each, standard deviation sqrt(2000 * 3/16) = 19
     indices, _ = sample(np.tile([1, 0, 1, 1, 0, 1], (2000, 1)), slots=(1, 1))
     counts = np.bincount(indices[:, 0], minlength=6)
@@ -72,7 +72,7 @@ def test_all_are_drawn_equally_often():
     assert np.abs(counts[[0, 2, 3, 5]] - 500).max() < 5 * 19
 
 
-def test_the_seed_decides_and_moves_on():
+def test_the_seed_decides_and_moves_on() -> None:
     labels = np.ones((1, 50), np.int32)
 
     def draws(seed: int) -> list[np.ndarray]:
@@ -85,8 +85,15 @@ def test_the_seed_decides_and_moves_on():
     assert (draws(2)[0] != first).any()
 
 
-def test_slots_beyond_the_labels_stay_empty():
+def test_slots_beyond_the_labels_stay_empty() -> None:
     indices, filled = sample([[1, -1, 0]], slots=(4, 5))
     assert indices.shape == filled.shape == (1, 9)
     assert filled[0].tolist() == [True, False, False, False, True, False, False, False, False]
     assert indices[filled].tolist() == [0, 1]
+
+
+def test_rows_are_taken_image_by_image() -> None:
+    values = np.arange(12).reshape(2, 3, 2)
+    np.testing.assert_array_equal(
+        run(take_rows, values, np.array([[2, 0], [1, 1]])), [[[4, 5], [0, 1]], [[8, 9], [8, 9]]]
+    )

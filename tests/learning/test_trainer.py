@@ -1,15 +1,22 @@
-"""Learning again and again with one traced step, and going on where a stopped run ended."""
+"""Repeated training on one traced step, resuming, divergence."""
 
-import keras
 import numpy as np
 import pytest
 
-from maskrcnn.learning.epochs import rate_epoch
-from maskrcnn.learning.loss_model import LOSS_NAMES
+from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
 from maskrcnn.learning.trainer import Divergence, Trainer
 from maskrcnn.project.config import Hyperparameters
-from tests.learning.scenes import STEPS, Recorder, make_trainer, read_split, write_split
-from tests.tiny import make_batch, network, read, start
+from tests.learning.scenes import (
+    STEPS,
+    Given,
+    Recorder,
+    break_before_validation,
+    empty_batch,
+    make_trainer,
+    read_split,
+    write_split,
+)
+from tests.tiny import CLASS_COUNT, make_batch, network, read, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 SLOW, FAST = Hyperparameters("sgd", 0.01, 0.9, 1e-3), Hyperparameters("sgd", 0.02, 0.5, 0.0)
@@ -27,24 +34,29 @@ def trainer(split: tuple[Recorder, Recorder]) -> Trainer:
 
 @pytest.fixture(scope="module")
 def uninterrupted(trainer: Trainer, split: tuple[Recorder, Recorder]) -> tuple:
-    """Three epochs in one go: their losses and all that is left."""
+    """Three epochs without a stop: their rows and the state after them."""
     trainer.reset(SLOW)
     rows = trainer.learn(*split, epochs=3)
     return rows, trainer.read_state()
 
 
-def test_every_epoch_has_its_losses(uninterrupted: tuple):
+def test_every_epoch_has_its_losses(uninterrupted: tuple) -> None:
     rows, _ = uninterrupted
     assert rows["epoch"].tolist() == [1, 2, 3]
-    assert {"loss", "mask_loss", "val_loss", "val_rpn_box_loss"} < set(rows.columns)
+    names = {"loss", *LOSS_NAMES, DECAY_NAME, *COUNTED}
+    assert set(rows.columns) == {"epoch", *names, *(f"val_{name}" for name in names)}
+    for prefix in ("", "val_"):
+        parts = rows[[f"{prefix}{name}" for name in (*LOSS_NAMES, DECAY_NAME)]].sum(axis=1)
+        np.testing.assert_allclose(rows[f"{prefix}loss"], parts, rtol=1e-6)
+        assert (rows[f"{prefix}{DECAY_NAME}"] > 0).all()
 
 
-def test_going_on_from_a_state_is_exact(trainer: Trainer, split: tuple, uninterrupted: tuple):
+def test_resuming_from_a_state_is_exact(trainer: Trainer, split: tuple, uninterrupted: tuple) -> None:
     rows, end = uninterrupted
     trainer.reset(SLOW)
     trainer.learn(*split, epochs=1)
     state = trainer.read_state()
-    trainer.reset(FAST)  # something else in between, other hyperparameters and weights
+    trainer.reset(FAST)  # another training in between
     trainer.learn(*split, epochs=1)
     trainer.write_state(state)
     later = trainer.learn(*split, epochs=3, first_epoch=1)
@@ -53,7 +65,7 @@ def test_going_on_from_a_state_is_exact(trainer: Trainer, split: tuple, uninterr
         np.testing.assert_array_equal(values, end[key], err_msg=key)
 
 
-def test_reset_starts_anew_without_another_trace(trainer: Trainer, split: tuple, uninterrupted: tuple):
+def test_reset_starts_again_without_another_trace(trainer: Trainer, split: tuple, uninterrupted: tuple) -> None:
     step = trainer.loss_model.train_function
     trainer.reset(FAST)
     other = trainer.learn(*split, epochs=1)
@@ -67,41 +79,44 @@ def test_reset_starts_anew_without_another_trace(trainer: Trainer, split: tuple,
         assert step.experimental_get_tracing_count() == 1
 
 
-def test_an_epoch_is_judged_by_the_same_minibatches(trainer: Trainer, split: tuple):
+def test_every_evaluation_uses_the_same_minibatches(trainer: Trainer, split: tuple) -> None:
     trainer.reset(SLOW)
     assert trainer.evaluate(split[1]) == trainer.evaluate(split[1])
 
 
-class Given(keras.utils.PyDataset):
-    """Batches that are there already."""
-
-    def __init__(self, *batches: dict[str, np.ndarray]):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
-        return (self.batches[index],)
-
-
-def test_a_batch_without_objects_says_nothing_of_their_losses(trainer: Trainer, split: tuple):
+def test_a_batch_without_objects_does_not_change_what_it_has_none_of(trainer: Trainer, split: tuple) -> None:
     trainer.reset(Hyperparameters("sgd", 0.001, 0.9, weight_decay=0.0))
     trainer.learn(*split, epochs=3)
-    full, empty = make_batch([2], 4), make_batch([2], 4)
-    empty |= {key: np.zeros_like(empty[key]) for key in ("boxes", "class_ids", "mini_masks")}
-    alone, both = trainer.evaluate(Given(full)), trainer.evaluate(Given(full, empty))
-    for name in ("rpn_box_loss", "class_loss", "box_loss", "mask_loss"):
-        np.testing.assert_allclose(both[name], alone[name], rtol=1e-5)
+    full, empty = make_batch([2], 4), empty_batch()
+
+    def figures(*batches: dict[str, np.ndarray]) -> dict[str, float]:
+        return trainer.loss_model.evaluate(Given(*batches), return_dict=True, verbose=0)
+
+    alone, both = figures(full), figures(full, empty)
+    assert alone["positive_regions"] > 0
+    for name in ("rpn_box_loss", "box_loss", "mask_loss", "positive_anchors", "positive_regions"):
+        np.testing.assert_allclose(both[name], alone[name], rtol=1e-6)
     assert both["rpn_class_loss"] != alone["rpn_class_loss"]
-    np.testing.assert_allclose(both["loss"], sum(both[name] for name in LOSS_NAMES), rtol=1e-5)
-    assert rate_epoch({f"val_{name}": loss for name, loss in both.items()}) == both["loss"]
-    nothing = trainer.evaluate(Given(empty))
-    assert rate_epoch({f"val_{name}": loss for name, loss in nothing.items()}) == np.inf
+    assert both["class_loss"] != alone["class_loss"]
+    nothing = figures(empty)
+    for name in ("rpn_box_loss", "box_loss", "mask_loss", "positive_anchors", "positive_regions"):
+        assert nothing[name] == 0
+    assert nothing["class_loss"] > 0
 
 
-def test_the_stream_goes_on_at_the_first_epoch(trainer: Trainer, split: tuple, uninterrupted: tuple):
+def test_an_evaluation_returns_the_losses_alone(trainer: Trainer, split: tuple) -> None:
+    trainer.reset(SLOW)
+    assert set(trainer.evaluate(split[1])) == {"loss", *LOSS_NAMES}
+
+
+def test_the_counts_of_training_and_validation_are_their_own(trainer: Trainer, split: tuple) -> None:
+    trainer.reset(SLOW)
+    rows = trainer.learn(split[0], Given(empty_batch()), epochs=1)
+    assert rows["positive_anchors"][0] >= STEPS * (CLASS_COUNT - 1)  # an object of every class, an anchor or more each
+    assert rows["val_positive_anchors"][0] == rows["val_positive_regions"][0] == 0
+
+
+def test_the_stream_continues_at_the_first_epoch(trainer: Trainer, split: tuple, uninterrupted: tuple) -> None:
     training, _ = split
     trainer.reset(SLOW)
     training.asked.clear()
@@ -110,14 +125,14 @@ def test_the_stream_goes_on_at_the_first_epoch(trainer: Trainer, split: tuple, u
     trainer.reset(SLOW)
     training.asked.clear()
     trainer.learn(*split, epochs=3, first_epoch=2)
-    # every fit looks at the first batches beforehand; the epoch's own come last
+    # Keras reads the first batches once more before it trains; the epoch's own come last
     last = max(whole)[0]
     assert [entry for entry in training.asked if entry[0] == last] == [entry for entry in whole if entry[0] == last]
     assert [index for _, index in whole[-STEPS:]] == list(range(STEPS))
 
 
 @pytest.mark.parametrize("rate", [1e12])
-def test_a_loss_that_is_no_number_ends_learning_and_reset_heals(trainer: Trainer, split: tuple, rate: float):
+def test_a_loss_that_is_no_number_ends_learning_and_reset_heals(trainer: Trainer, split: tuple, rate: float) -> None:
     trainer.reset(Hyperparameters("sgd", rate, 0.9, 0.0))
     with pytest.raises(Divergence, match="`learning_rate` must keep the loss finite; it diverged in epoch 1") as error:
         trainer.learn(*split, epochs=2)
@@ -129,11 +144,21 @@ def test_a_loss_that_is_no_number_ends_learning_and_reset_heals(trainer: Trainer
     assert np.isfinite(trainer.learn(*split, epochs=1)["loss"]).all()
 
 
-def test_hyperparameters_of_another_optimizer_are_refused(trainer: Trainer):
+def test_a_loss_of_the_validation_that_is_no_number_ends_learning(
+    trainer: Trainer, split: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_before_validation(monkeypatch)
+    trainer.reset(SLOW)
+    with pytest.raises(Divergence) as error:
+        trainer.learn(*split, epochs=3)
+    assert (error.value.epoch, error.value.step) == (1, STEPS)
+
+
+def test_hyperparameters_of_another_optimizer_are_refused(trainer: Trainer) -> None:
     with pytest.raises(ValueError, match="`optimizer` must be sgd; got adam"):
         trainer.reset(Hyperparameters("adam", 0.1, 0.9, 0.0))
 
 
-def test_a_state_of_another_learner_is_refused(trainer: Trainer):
+def test_a_state_of_another_trainer_is_refused(trainer: Trainer) -> None:
     with pytest.raises(ValueError, match=r"`state` must hold the .* variables of this trainer; got 1 others"):
         trainer.write_state({"0": np.zeros(3)})

@@ -1,4 +1,4 @@
-"""What the RPN should say of 32736 anchors against recorded targets of Matterport's code.
+"""The targets of 32736 anchors against those recorded from Matterport's code.
 
 `data/rpn_targets.npz` was recorded for 256x512 images with a TensorFlow 2 port of matterport/Mask_RCNN
 (z-mahmud22/Mask-RCNN_TF2.14.0 @ fec97db, MIT): `match_full` before, `match` and `bbox` after subsampling.
@@ -26,7 +26,7 @@ def recorded() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_anchor_gets_its_label(case: int, recorded: dict[str, np.ndarray]):
+def test_every_anchor_gets_its_label(case: int, recorded: dict[str, np.ndarray]) -> None:
     # Of anchors that overlap a truth equally well, rounding chose theirs; ours are all of them.
     labels, _ = match(recorded, case)
     expected = recorded[f"match_full{case}"].copy()
@@ -36,7 +36,7 @@ def test_every_anchor_gets_its_label(case: int, recorded: dict[str, np.ndarray])
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_sampled_object_gets_its_truth(case: int, recorded: dict[str, np.ndarray]):
+def test_every_sampled_object_gets_its_truth(case: int, recorded: dict[str, np.ndarray]) -> None:
     _, matches = match(recorded, case)
     drawn = np.flatnonzero(recorded[f"match{case}"] == 1)
     deltas = run(encode_deltas, ANCHORS[drawn], recorded[f"boxes{case}"][matches[drawn]]) / np.float32(DELTA_STD)
