@@ -33,6 +33,8 @@ def test_thresholds_are_reached_by_equality() -> None:
     assert kinds_of(CAR, [(0, 49, 1, 0.9)]) == ["localisation"]
     assert kinds_of(CAR, [(0, 50, 2, 0.9)]) == ["class"]
     assert kinds_of(CAR, [(0, 49, 2, 0.9)]) == ["background", "missed"]
+    assert kinds_of(CAR, [(0, 100, 1, 0.9), (0, 50, 1, 0.8)]) == ["duplicate"]
+    assert kinds_of(CAR, [(0, 100, 1, 0.9), (0, 49, 1, 0.8)]) == ["localisation"]
     assert kinds_of(CAR, [(0, 10, 1, 0.9)]) == ["localisation"]  # IoU 0.1
     assert kinds_of(CAR, [(0, 9, 1, 0.9)]) == ["background", "missed"]
 
@@ -91,3 +93,4 @@ def test_worst_come_first_by_class_and_kind() -> None:
         ("a", 2, "background", 40),
     ]
     assert len(worst_errors(errors, 1)) == 3
+    assert len(worst_errors(errors[:1] * 25)) == 20  # unless another count is given

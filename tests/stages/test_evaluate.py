@@ -28,8 +28,8 @@ def root(tmp_path):
     """Three images: a car and two persons; a car; nothing. The variant `base` finds some of them."""
     maps = [np.full(SHAPE, 7, np.uint16) for _ in range(3)]
     maps[0][10:20, 10:30] = 26000
-    maps[0][10:20, 40:50] = 24000
-    maps[0][10:20, 60:70] = 24001
+    maps[0][10:20, 40:49] = 24000  # 90 pixels: the official minimum area of 100 is that of a larger image
+    maps[0][10:20, 60:69] = 24001
     maps[1][30:50, 0:40] = 26000
     (tmp_path / "data" / "processed").mkdir(parents=True)
     records = [make_record(f"munster_00000{index}_000019", image) for index, image in enumerate(maps)]
@@ -122,7 +122,7 @@ def test_errors(root) -> None:
     alarm, miss = rows_of(root, "worst")
     assert (alarm["image"], alarm["kind"], alarm["class"]) == ("munster_000002_000019", "background", "car")
     assert (miss["image"], miss["kind"], miss["class"]) == ("munster_000000_000019", "missed", "person")
-    assert [miss[key] for key in ("y1", "x1", "y2", "x2", "area")] == ["10", "60", "20", "70", "100"]
+    assert [miss[key] for key in ("y1", "x1", "y2", "x2", "area")] == ["10", "60", "20", "69", "90"]
 
 
 def test_confusion_counts_truths_and_alarms(root) -> None:
