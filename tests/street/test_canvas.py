@@ -1,3 +1,5 @@
+"""The canvas: what is painted, and polygons that follow it."""
+
 import cv2
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def fill(polygon):
     return paint_polygons([polygon.astype(float)], [1], SHAPE) > 0
 
 
-def test_a_box_covers_its_pixels():
+def test_a_box_covers_its_pixels() -> None:
     # from x 10 to 20 and y 30 to 50, edges inclusive at half a canvas pixel: 10 columns and 20 rows
     image = draw(figure_of(box(10.0, 30.0, 20.0, 50.0)))
     assert image.shape == (*SHAPE, 3)
@@ -45,7 +47,7 @@ def test_a_box_covers_its_pixels():
     assert image[:29].max() == image[52:].max() == image[:, :9].max() == image[:, 22:].max() == 0
 
 
-def test_a_hole_shows_what_lies_behind():
+def test_a_hole_shows_what_lies_behind() -> None:
     ring = Figure("static", (patch(WHITE, box(10.0, 10.0, 60.0, 60.0), box(20.0, 20.0, 50.0, 50.0)),))
     image = draw(ring)
     assert image[35, 35].max() == 0
@@ -53,36 +55,36 @@ def test_a_hole_shows_what_lies_behind():
     assert fill(trace(ring))[11:59, 11:59].all()  # the annotators fill holes
 
 
-def test_haze_mixes_the_colour_of_the_air():
+def test_haze_mixes_the_colour_of_the_air() -> None:
     # 0.75 * 255 + 0.25 * 0 = 191.25
     assert draw(figure_of(box(10.0, 30.0, 20.0, 50.0)), haze=0.25)[40, 15].tolist() == [191, 191, 191]
 
 
-def test_a_traced_box_fills_the_same_pixels():
+def test_a_traced_box_fills_the_same_pixels() -> None:
     filled = fill(trace(figure_of(box(10.0, 30.0, 20.0, 50.0))))
     rows, columns = np.where(filled)
     assert abs(rows.min() - 30) + abs(rows.max() - 49) + abs(columns.min() - 10) + abs(columns.max() - 19) <= 2
 
 
-def test_a_figure_beyond_the_border_is_cut_a_little_outside():
+def test_a_figure_beyond_the_border_is_cut_a_little_outside() -> None:
     polygon = trace(figure_of(box(-50.0, 100.0, 20.0, 300.0)))
     assert polygon[:, 0].min() == -MARGIN
     assert polygon[:, 1].max() == SHAPE[0] + MARGIN
 
 
-def test_the_largest_piece_is_traced():
+def test_the_largest_piece_is_traced() -> None:
     polygon = trace(figure_of(box(10.0, 10.0, 20.0, 20.0), box(50.0, 10.0, 90.0, 60.0)))
     assert polygon[:, 0].min() >= 49
 
 
 @pytest.mark.parametrize("contour", [box(-90.0, 10.0, -50.0, 20.0), box(10.0, 10.0, 10.1, 10.1)])
-def test_nothing_is_traced_where_nothing_is_seen(contour):
+def test_nothing_is_traced_where_nothing_is_seen(contour) -> None:
     assert trace(figure_of(contour)) is None
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.draw.__name__)
-def test_polygons_follow_what_is_drawn(kind, world):
+def test_polygons_follow_what_is_drawn(kind, world) -> None:
     """Filling the polygon gives the painted pixels back: few are missed, few are added."""
     rng = np.random.default_rng(1)
     for mirror in (-1, 1):
@@ -97,7 +99,7 @@ def test_polygons_follow_what_is_drawn(kind, world):
             assert (painted & filled).sum() / (painted | filled).sum() > 0.92
 
 
-def test_an_ellipse_is_traced_within_its_tolerance():
+def test_an_ellipse_is_traced_within_its_tolerance() -> None:
     polygon = trace(figure_of(ellipse(100.0, 60.0, 40.0)))
     radii = np.hypot(polygon[:, 0] + 0.5 - 100, polygon[:, 1] - 60)
     assert np.abs(radii - 40).max() < 1.2

@@ -1,3 +1,5 @@
+"""Light: shadows, light from above, exposure."""
+
 import numpy as np
 
 from maskrcnn.street.canvas import Silhouette, blank_canvas, develop
@@ -11,7 +13,7 @@ def grey_canvas():
     return blank_canvas(SHAPE) + np.uint8(100)
 
 
-def test_a_shadow_darkens_the_ground_around_its_stretch():
+def test_a_shadow_darkens_the_ground_around_its_stretch() -> None:
     canvas = grey_canvas()
     cast_shadow(canvas, (-2.0, 2.0), Placement(128.0, 100.0, 20.0, 20.0))
     image = develop(canvas)[..., 0]
@@ -21,13 +23,13 @@ def test_a_shadow_darkens_the_ground_around_its_stretch():
     assert (image[:, :80] == 100).all()
 
 
-def test_a_shadow_beyond_the_border_darkens_nothing():
+def test_a_shadow_beyond_the_border_darkens_nothing() -> None:
     canvas = grey_canvas()
     cast_shadow(canvas, (-1.0, 1.0), Placement(128.0, 400.0, 20.0, 20.0))
     assert (canvas == 100).all()
 
 
-def test_light_falls_from_above_on_the_silhouette_alone():
+def test_light_falls_from_above_on_the_silhouette_alone() -> None:
     canvas, mask = grey_canvas(), np.zeros((40, 30), bool)
     mask[:, 10:20] = True
     light_from_above(canvas, Silhouette(mask, (slice(20, 60), slice(50, 80))))
@@ -36,7 +38,7 @@ def test_light_falls_from_above_on_the_silhouette_alone():
     assert (canvas[20:60, 50:60] == 100).all()
 
 
-def test_exposure_keeps_the_picture():
+def test_exposure_keeps_the_picture() -> None:
     image = np.repeat(np.linspace(40, 200, 256, dtype=np.uint8)[None, :, None], 128, axis=0).repeat(3, axis=2)
     exposed = expose(np.random.default_rng(0), image)
     assert exposed.shape == image.shape
