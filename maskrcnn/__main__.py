@@ -11,17 +11,17 @@ from maskrcnn.cli import doctor
 from maskrcnn.cli.download import fetch
 from maskrcnn.cli.show import list_tensors
 from maskrcnn.network.weights.released import FOLDER, RELEASES
-from maskrcnn.project.command import told_errors
+from maskrcnn.project.command import exit_on_bad_input
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the subcommand and returns its exit code; an error ends the process with its sentence.
+    """Runs the subcommand and returns its exit code; bad input exits with its message.
 
     Args:
         arguments: The words of the command line; those of the process when None.
     """
     options = _parser().parse_args(arguments)
-    with told_errors():
+    with exit_on_bad_input():
         return int(options.run(options))
 
 

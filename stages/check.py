@@ -25,7 +25,7 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
 
     Raises:
-        ValueError: naming all faults at once by the full path of their keys.
+        InputError: naming all faults at once by the full path of their keys.
     """
     check_params(read_params(root / "params.yaml"), root)
     write_text(root / "data/params_checked.txt", "params.yaml keeps the rules of maskrcnn/project/config.py.\n")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 
 PACKAGE = Path(__file__).parents[1]
@@ -49,7 +50,7 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
         stage: Name of the stage.
         name: Its fingerprint.
     Raises:
-        RuntimeError: if another process holds the folder; names its pid.
+        InputError: if another process holds the folder; names its pid.
     """
     stages = Path(os.environ.get("DVC_ROOT", root)) / "checkpoints" / stage
     stages.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise RuntimeError(
+            raise InputError(
                 f"`{folder}` must be free; the running process {lock.read().strip()} writes there, wait or stop it."
             ) from None
         lock.truncate(0)

@@ -15,9 +15,10 @@ from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learn
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.network.model import MaskRCNN
 from maskrcnn.project.config import Hyperparameters, Sampling
+from maskrcnn.project.errors import InputError
 
 
-class Divergence(FloatingPointError):
+class Divergence(InputError):
     """A loss became NaN or infinite.
 
     Args:

@@ -1,1 +1,1 @@
-"""What every room shares: shapes by name, sections of params, files and commands."""
+"""Used by every room: shapes, settings, files, errors and the command line."""

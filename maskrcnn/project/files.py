@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that takes its place at the end, or vanishes on an error.
+    """Yields a temporary path beside `path`; it replaces `path` at the end and is removed after an error.
 
     Args:
         path: The file to write; missing folders are made.
@@ -31,10 +31,10 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty temporary folder that takes the place of `folder` at the end, or vanishes on an error.
+    """Yields an empty temporary folder; it replaces `folder` at the end and is removed after an error.
 
     Args:
-        folder: The folder to write; what was there is removed.
+        folder: The folder to write; the old one of this name is removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")

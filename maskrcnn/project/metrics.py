@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import write_text
 
 Metrics = dict[str, int | float]
@@ -21,11 +22,11 @@ def write_metrics(path: Path, metrics: Mapping[str, int | float]) -> None:
         metrics: Values by name.
 
     Raises:
-        ValueError: if a value is not a finite number.
+        InputError: if a value is not a finite number.
     """
     for name, value in metrics.items():
         if not _is_finite(value):
-            raise ValueError(f"`{path}` must hold finite numbers; got {value!r} for `{name}`.")
+            raise InputError(f"`{path}` must hold finite numbers; got {value!r} for `{name}`.")
     rounded = {name: round(value, DIGITS) for name, value in metrics.items()}
     write_text(path, json.dumps(rounded, indent=2) + "\n")
 
@@ -39,16 +40,16 @@ def read_metrics(path: Path, stage: str) -> Metrics:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a flat mapping of finite numbers.
+        InputError: if the file is not a flat mapping of finite numbers.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `dvc repro {stage}`.")
     try:
         metrics = json.loads(path.read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise ValueError(f"`{path}` must be JSON; got {fault}. Run `dvc repro {stage}`.") from None
+        raise InputError(f"`{path}` must be JSON; got {fault}. Run `dvc repro {stage}`.") from None
     if not isinstance(metrics, dict) or not all(map(_is_finite, metrics.values())):
-        raise ValueError(f"`{path}` must map names to finite numbers; got {str(metrics)[:80]}.")
+        raise InputError(f"`{path}` must map names to finite numbers; got {str(metrics)[:80]}.")
     return metrics
 
 

@@ -1,11 +1,11 @@
-"""Letters of the shapes and named array types used in every signature.
+"""Letters of the array shapes, and the named array types of the signatures.
 
     B images in a batch     H, W image height and width     G truths of one image, padded
     A anchors of one image  R regions of interest           N any number of boxes
     K classes, background included                          C feature channels
 
-Boxes are `(y1, x1, y2, x2)` with an exclusive outer edge. A name ends in `_px` or
-`_norm` where two frames meet; normalised means `(px - (0, 0, 1, 1)) / (H-1, W-1, H-1, W-1)`.
+Boxes are `(y1, x1, y2, x2)` with an exclusive outer edge. Names end in `_px` or `_norm` where both
+frames occur; normalised means `(px - (0, 0, 1, 1)) / (H-1, W-1, H-1, W-1)`.
 
 An array type accepts any array with a shape and a dtype: NumPy, TensorFlow or JAX.
 """

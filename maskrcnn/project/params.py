@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from maskrcnn.project.config import NAME
+from maskrcnn.project.errors import InputError
 
 Section = TypeVar("Section")
 
@@ -64,14 +65,14 @@ class Params:
             name: The section's dotted name; that of the dataclass in small letters when None.
 
         Raises:
-            ValueError: if there is no such section, or naming all faults of its keys at once.
+            InputError: if there is no such section, or naming all faults of its keys at once.
         """
         name = name or kind.__name__.lower()
         parent, _, key = name.rpartition(".")
         siblings = self.values.get(parent) if parent else self.values
         if not isinstance(siblings, Mapping) or key not in siblings:
             known = ", ".join(map(str, siblings or ())) if parent else ", ".join(self.values)
-            raise ValueError(f"`{self.path}` must have the section `{name}`; got {known or 'none'}.")
+            raise InputError(f"`{self.path}` must have the section `{name}`; got {known or 'none'}.")
         return build(kind, siblings[key], name, self.path)
 
 
@@ -80,7 +81,7 @@ def read_params(path: Path) -> Params:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a mapping.
+        InputError: if the file is not a mapping.
     """
     return Params(path, read_yaml(path))
 
@@ -90,7 +91,7 @@ def read_whole(kind: type[Section], path: Path) -> Section:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: naming all faults at once.
+        InputError: naming all faults at once.
     """
     return build(kind, read_yaml(path), path.stem, path)
 
@@ -100,7 +101,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not YAML, or not a mapping.
+        InputError: if the file is not YAML, or not a mapping.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run the stage in the root of the repository.")
@@ -108,9 +109,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = YAML(typ="safe").load(path)
     except (YAMLError, UnicodeDecodeError, ValueError) as fault:
         reason = " ".join(str(fault).split())
-        raise ValueError(f"`{path}` must be YAML; got an error at {reason[:300]}") from None
+        raise InputError(f"`{path}` must be YAML; got an error at {reason[:300]}") from None
     if not isinstance(values, dict):
-        raise ValueError(f"`{path}` must be a mapping of sections; got {type(values).__name__}.")
+        raise InputError(f"`{path}` must be a mapping of sections; got {type(values).__name__}.")
     return values
 
 
@@ -124,13 +125,13 @@ def build(kind: type[Section], values: Any, name: str, path: Path) -> Section:
         path: The file, for the errors.
 
     Raises:
-        ValueError: naming all faults at once by the full path of their keys.
+        InputError: naming all faults at once by the full path of their keys.
     """
     try:
         return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True, extra="forbid")
     except ValidationError as error:
         faults = {_describe(fault, kind, name) for fault in error.errors(include_url=False)}
-        raise ValueError(f"`{path}` must be valid; {'; '.join(sorted(faults))}.") from None
+        raise InputError(f"`{path}` must be valid; {'; '.join(sorted(faults))}.") from None
 
 
 def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:

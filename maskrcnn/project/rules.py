@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
 from maskrcnn.project.config import SYNTHETIC, Candidate, Data, Study
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import Params, build
 
 # Folders that the pipeline writes and DVC empties.
@@ -22,7 +23,7 @@ def check_params(params: Params, root: Path) -> Study:
         root: Folder of the repository, from which `data.root` starts.
 
     Raises:
-        ValueError: naming all faults at once by the full path of their keys.
+        InputError: naming all faults at once by the full path of their keys.
     """
     study = build(Study, params.values, "", params.path)
     drawn = bool(study.synthesize)
@@ -30,7 +31,7 @@ def check_params(params: Params, root: Path) -> Study:
     faults += [*find_name_faults(study), *find_search_faults(study)]
     faults += find_comparison_faults(study.coarse.comparisons, study.candidates)
     if faults:
-        raise ValueError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
+        raise InputError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
     return study
 
 
@@ -44,11 +45,11 @@ def check_root(params: Params, root: Path) -> Path:
         root: Folder of the repository.
 
     Raises:
-        ValueError: if `data.root` and `synthesize` contradict each other, or the pipeline writes in the folder.
+        InputError: if `data.root` and `synthesize` contradict each other, or the pipeline writes in the folder.
     """
     data = params.section(Data)
     if faults := list(find_root_faults(data, bool(params.values.get("synthesize")), root)):
-        raise ValueError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
+        raise InputError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
     return root / data.root
 
 
