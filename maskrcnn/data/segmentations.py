@@ -61,4 +61,4 @@ def _read_polygon(polygon: Any, where: str) -> list[float]:
         raise ValueError(f"{where} must have polygons of at least 3 points x, y; got {str(polygon)[:80]}.")
     if not all(abs(value) <= MAX_COORDINATE for value in polygon):  # not a number is not
         raise ValueError(f"{where} must have finite points, at most {MAX_COORDINATE:.0f}; got {str(polygon)[:80]}.")
-    return polygon
+    return [float(value) for value in polygon]

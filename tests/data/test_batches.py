@@ -161,6 +161,21 @@ def test_the_same_image_is_augmented_anew_in_every_pass(root: Path, records: Rec
     assert len(served) > 20  # 8 passes over 5 images; one in four draws changes nothing
 
 
+def test_order_and_augmentation_draw_different_numbers(root: Path, records: Records) -> None:
+    drawn: list[float] = []
+
+    def augment(image: np.ndarray, record: Record, generator: np.random.Generator) -> tuple[np.ndarray, Record]:
+        drawn.append(generator.random())
+        return image, record
+
+    batches = Batches(records, root, batch_size=1, instance_cap=4, steps=20, seed=1, augment=["flip"])
+    batches.augment = augment
+    order(batches)
+    of_order = {np.random.default_rng((1, passes)).random() for passes in range(20)}
+    assert len(set(drawn)) == 20
+    assert not of_order & set(drawn)
+
+
 def test_augmentation_needs_a_seed(root: Path, records: Records):
     with pytest.raises(
         ValueError, match=r"`seed` must be a number where images are augmented; got None for flip, crop"

@@ -10,9 +10,11 @@ from ruamel.yaml import YAML
 
 from maskrcnn.data import splits
 from maskrcnn.data.cityscapes import CITYSCAPES, read_frames
-from maskrcnn.data.records import Record, build_record, read_records, write_records
+from maskrcnn.data.records import Record, Records, build_record, read_records, write_records
 from stages import preprocess
 from stages.preprocess import choose_fullest, count_classes, count_truth, main
+from tests.data.coco_files import CAT, DOG, WOLF, annotate, compress, list_runs, make_mask, write_coco
+from tests.data.coco_files import rectangle as rectangle_of
 from tests.data.frames import Corners, rectangle, write_frame
 
 RAW = (64, 128)
@@ -139,6 +141,69 @@ def test_unknown_names_are_refused(root: Path, section: str, values: dict, messa
     with pytest.raises(ValueError, match=message):
         main("test", root)
     assert not listed(root)
+
+
+@pytest.fixture
+def pets(root: Path) -> Path:
+    """A repository with a COCO data set: a PNG and a JPEG of other sizes; polygons, run lengths and a crowd."""
+    tall, wide = (128, 64), (50, 100)
+    write_coco(
+        root / "raw",
+        {"tall.png": tall, "wide.jpg": wide},
+        [
+            annotate(1, 1, DOG, [rectangle_of(10, 20, 30, 60), rectangle_of(40, 20, 50, 40)]),
+            annotate(2, 1, WOLF, compress(make_mask(tall, 64, 0, 128, 64))),
+            annotate(3, 2, CAT, list_runs(make_mask(wide, 0, 0, 50, 50))),
+            annotate(4, 2, DOG, compress(make_mask(wide, 0, 40, 50, 100)), iscrowd=1),
+        ],
+    )
+    change(root, "data", format="coco", image_shape=None, classes={"cat": ["cat"], "canine": ["dog", "wolf"]})
+    change(root, "splits", test={"images": "photos", "truth": "instances.json", "instance_maps": True})
+    return root
+
+
+def read_pets(root: Path, fit: str) -> Records:
+    change(root, "preprocess", fit=fit)
+    main("test", root)
+    records = read_records(root / "data/processed/test.npz")
+    assert records.names == ["tall", "wide"]
+    assert records.fit == fit
+    assert records.catalogue.class_names == ("background", "cat", "canine")
+    assert [record.class_ids.tolist() for record in records] == [[2, 2], [1, 2]]
+    assert [record.is_crowd.tolist() for record in records] == [[False, False], [False, True]]
+    assert [record.instance_ids.tolist() for record in records] == [[2000, 2001], [1000, 2]]
+    return records
+
+
+def test_a_coco_data_set_is_stretched(pets: Path) -> None:
+    tall, wide = read_pets(pets, "stretch")
+    # 128 x 64 becomes 64 x 128: rows halve, columns double
+    assert tall.boxes.tolist() == [[10, 20, 30, 100], [32, 0, 64, 128]]
+    assert tall.areas.tolist() == [20 * 40 + 10 * 20, 32 * 128]
+    # 50 x 100 becomes 64 x 128; the crowd lies below the cat, whose right edge is at 50 * 1.28 = 64
+    assert wide.boxes.tolist() == [[0, 0, 64, 64], [0, 64, 64, 128]]
+
+
+def test_a_coco_data_set_is_letterboxed(pets: Path) -> None:
+    records = read_pets(pets, "letterbox")
+    tall, wide = records
+    # 128 x 64 becomes 64 x 32 at the left
+    assert tall.boxes.tolist() == [[10, 5, 30, 25], [32, 0, 64, 32]]
+    assert wide.boxes.tolist() == [[0, 0, 64, 64], [0, 64, 64, 128]]
+    assert not records.instance_map(0)[:, 32:].any()
+    image = records.read_image(0, pets / "raw")
+    assert image[:, :32].any(axis=2).all()
+    assert not image[:, 32:].any()
+    counts = json.loads((pets / "metrics/data/test.json").read_text())
+    assert (counts["instances"], counts["crowds"], counts["instances_canine"]) == (3, 1, 2)
+    assert {path.name for path in (pets / "pictures/truth/test").iterdir()} == {"tall.png", "wide.png"}
+
+
+def test_a_bad_annotation_of_coco_stops_the_stage(pets: Path) -> None:
+    write_coco(pets / "raw", {"tall.png": (128, 64)}, [annotate(4, 1, DOG, [[0, 0, 1, 1]])])
+    with pytest.raises(ValueError, match=r"instances.json`, annotation 4, must have polygons of at least 3 points"):
+        main("test", pets)
+    assert not listed(pets)
 
 
 def test_a_second_run_writes_the_same_and_removes_old_pictures(root: Path) -> None:

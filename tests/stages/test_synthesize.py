@@ -95,8 +95,6 @@ def test_refuses_a_folder_of_ones_own(tmp_path, folder):
 
 
 def test_refuses_to_draw_without_a_size(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"`data\.image_shape` must be a height and width where images are drawn; got null"
-    ):
+    with pytest.raises(ValueError, match=r"`data\.image_shape` must be a height and width .*; got null"):
         main("town", write_params(tmp_path, shape="null"))
     assert not (tmp_path / "data").exists()

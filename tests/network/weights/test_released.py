@@ -59,9 +59,8 @@ def test_both_releases_of_keras_have_one_name():
 
 
 def test_seven_of_our_ten_classes_are_in_coco():
-    by_name = {
-        cityscapes.CLASS_NAMES[ours]: theirs for ours, theirs in map_classes(cityscapes.CLASS_NAMES, "coco", 81).items()
-    }
+    class_map = map_classes(cityscapes.CLASS_NAMES, "coco", 81)
+    by_name = {cityscapes.CLASS_NAMES[ours]: theirs for ours, theirs in class_map.items()}
     assert by_name == {
         "background": 0,
         "person": 1,
