@@ -1,8 +1,8 @@
-"""Watches the network learn the reduced training split, which it is also judged by, and says whether it learns.
+"""Trains on the reduced training split and validates on the same images: the loss must fall.
 
 Reads   data/processed/reduced_training.npz, the images below data.root, babysit.start
-Writes  tuning/babysit.yaml, plots/history/babysit.csv
-Params  data, preprocess, model, sampling, babysit
+Writes  tuning/babysit/{verdict.yaml,history.csv}
+Params  data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, babysit
 """
 
 import sys
@@ -10,21 +10,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import keras
+from dataclasses import replace
+
 import pandas as pd
 
-from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.checkpoints import open_checkpoints
+from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Babysit, Data, Model, Preprocess, Sampling
+from maskrcnn.project.config import Babysit, Model, Preprocess, Sampling, Variant
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
-from maskrcnn.tuning.babysitting import judge
+from maskrcnn.project.rules import read_images_root
+from maskrcnn.tuning.babysitting import judge_learning
 from maskrcnn.tuning.findings import write_finding
-from maskrcnn.tuning.trial_runner import set_up_runner
+from maskrcnn.tuning.trial_runner import TrialRunner
 
 
 def main(root: Path = Path()) -> None:
-    """Writes the losses and the verdict; a stopped training goes on with its next epoch.
+    """Writes the losses and the verdict; a stopped training continues with its next epoch.
+
+    After a verdict of failure the run is kept: with a lower `babysit.fall` it is judged again without training.
 
     Args:
         root: Folder of the repository.
@@ -32,33 +37,30 @@ def main(root: Path = Path()) -> None:
         ValueError: if the loss does not fall far enough.
     """
     params = read_params(root / "params.yaml")
-    data = params.section(Data)
     preprocess = params.section(Preprocess)
-    model = params.section(Model)
-    sampling = params.section(Sampling)
-    babysit = params.section(Babysit)
-    hyperparameters, schedule = babysit.hyperparameters, babysit.schedule
-    bench = set_up_runner(
-        root,
-        data,
-        preprocess,
-        model,
-        sampling,
-        schedule,
-        start=babysit.start,
-        backbone=babysit.backbone,
-        layers=babysit.layers,
+    settings = params.section(Babysit)
+    hyperparameters = settings.hyperparameters
+    recipe = Recipe(
+        images=read_images_root(params, root),
+        image_shape=preprocess.image_shape,
+        instance_cap=preprocess.instance_cap,
+        model=replace(params.section(Model), backbone=settings.backbone),
+        sampling=params.section(Sampling),
+        variant=Variant(settings.start, settings.layers),
+        schedule=settings.schedule,
         optimizer=hyperparameters.optimizer,
+        hyperparameters=hyperparameters,
+        training="reduced_training",
         validation="reduced_training",
     )
-    bench.trainer.reset(hyperparameters)
-    before = bench.trainer.evaluate(bench.validation)
-    files = [root / "data/processed/reduced_training.npz", root / babysit.start]
-    name = fingerprint([preprocess, model, sampling, babysit, keras.backend.backend()], files)
-    with open_checkpoints(root, "babysit", name) as folder:
-        run = bench.train(hyperparameters, schedule.epochs, folder)
-    write_text(root / "plots/history/babysit.csv", pd.DataFrame(run.rows).to_csv(index=False))
-    write_finding(root / "tuning/babysit.yaml", judge(before, run, babysit.fall))
+    runner = TrialRunner(*assemble(recipe, root))
+    runner.trainer.reset(hyperparameters)
+    before = runner.trainer.evaluate(runner.validation)
+    with open_checkpoints(root, "babysit", fingerprint_recipe(recipe, root)) as folder:
+        training_run = runner.train(hyperparameters, settings.schedule.epochs, folder)
+        write_text(root / "tuning/babysit/history.csv", pd.DataFrame(training_run.rows).to_csv(index=False))
+        verdict = judge_learning(before, training_run, settings.fall)
+        write_finding(root / "tuning/babysit/verdict.yaml", verdict)
 
 
 if __name__ == "__main__":

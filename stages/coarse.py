@@ -2,8 +2,11 @@
 
 Reads   data/processed/{reduced_training,reduced_validation}.npz, the images below data.root,
         candidates.<candidate>.start
-Writes  tuning/coarse/<candidate>.yaml, plots/coarse/<candidate>.csv
-Params  data, preprocess, model, sampling, coarse, candidates.<candidate>
+Writes  tuning/coarse/<candidate>/{sweep.yaml,history.csv}
+Params  data.root, preprocess.image_shape, preprocess.instance_cap, sampling, candidates.<candidate>,
+        model.backbone_width, model.fpn_channels, model.rpn_channels, model.box_channels, model.mask_channels,
+        model.anchor_scales, model.canonical_roi_size, model.num_candidates,
+        coarse.layers, coarse.learning_rates, coarse.momentum, coarse.weight_decay, coarse.schedule
 """
 
 import sys
@@ -11,64 +14,63 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import keras
+from dataclasses import replace
+
 import pandas as pd
 
-from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.checkpoints import open_checkpoints
+from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Candidate, Coarse, Data, Hyperparameters, Model, Preprocess, Sampling
+from maskrcnn.project.config import Candidate, Coarse, Hyperparameters, Model, Preprocess, Sampling, Variant
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
-from maskrcnn.tuning.comparison import Sweep, summarize
+from maskrcnn.project.rules import read_images_root
 from maskrcnn.tuning.findings import write_finding
-from maskrcnn.tuning.runs import Run
-from maskrcnn.tuning.trial_runner import TrialRunner, set_up_runner
+from maskrcnn.tuning.sweeps import SWEEP_FILE, Sweep, summarize, sweep_folder
+from maskrcnn.tuning.training_runs import TrainingRun
+from maskrcnn.tuning.trial_runner import TrialRunner
 
 
 def main(candidate: str, root: Path = Path()) -> None:
-    """Writes the losses at every rate; a stopped stage goes on with the next epoch of its rate.
+    """Writes the losses at every rate; a stopped stage continues with the next epoch of its rate.
 
     Args:
         candidate: A key of the section `candidates`.
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = params.section(Data)
     preprocess = params.section(Preprocess)
-    model = params.section(Model)
-    sampling = params.section(Sampling)
     coarse = params.section(Coarse)
     settings = params.section(Candidate, f"candidates.{candidate}")
-    bench = set_up_runner(
-        root,
-        data,
-        preprocess,
-        model,
-        sampling,
-        coarse.schedule,
-        start=settings.start,
-        backbone=settings.backbone,
-        layers=coarse.layers,
+    recipe = Recipe(
+        images=read_images_root(params, root),
+        image_shape=preprocess.image_shape,
+        instance_cap=preprocess.instance_cap,
+        model=replace(params.section(Model), backbone=settings.backbone),
+        sampling=params.section(Sampling),
+        variant=Variant(settings.start, coarse.layers),
+        schedule=coarse.schedule,
         optimizer=settings.optimizer,
+        hyperparameters=None,
+        training="reduced_training",
+        validation="reduced_validation",
     )
-    files = [root / f"data/processed/reduced_{split}.npz" for split in ("training", "validation")]
-    followed = [preprocess, model, sampling, coarse, settings, keras.backend.backend()]
-    name = fingerprint(followed, [*files, root / settings.start])
-    with open_checkpoints(root, f"coarse/{candidate}", name) as folder:
-        runs = train_rates(bench, coarse, settings.optimizer, folder)
-        rows = [{"learning_rate": rate} | row for rate, run in runs.items() for row in run.rows]
-        write_text(root / f"plots/coarse/{candidate}.csv", pd.DataFrame(rows).to_csv(index=False))
-        sweep = Sweep(settings, [summarize(rate, run) for rate, run in runs.items()])
-        write_finding(root / f"tuning/coarse/{candidate}.yaml", sweep)
+    runner = TrialRunner(*assemble(recipe, root))
+    with open_checkpoints(root, f"coarse/{candidate}", fingerprint_recipe(recipe, root)) as folder:
+        runs = train_rates(runner, coarse, settings.optimizer, folder)
+        rows = [{"learning_rate": rate} | row for rate, training_run in runs.items() for row in training_run.rows]
+        sweep = Sweep(settings, [summarize(rate, training_run) for rate, training_run in runs.items()])
+        write_text(sweep_folder(root, candidate) / "history.csv", pd.DataFrame(rows).to_csv(index=False))
+        write_finding(sweep_folder(root, candidate) / SWEEP_FILE, sweep)
 
 
-def train_rates(bench: TrialRunner, coarse: Coarse, optimizer: str, folder: Path) -> dict[float, Run]:
-    """Returns the run of every learning rate; one that diverges ends there, and the next begins."""
+def train_rates(runner: TrialRunner, coarse: Coarse, optimizer: str, folder: Path) -> dict[float, TrainingRun]:
+    """Returns the run of every learning rate; a run that diverges ends there."""
     runs = {}
     for rate in coarse.learning_rates:
         print(f"Learning rate {rate:g}", flush=True)
         hyperparameters = Hyperparameters(optimizer, rate, coarse.momentum, coarse.weight_decay)
-        runs[rate] = bench.train(hyperparameters, coarse.schedule.epochs, folder)
+        runs[rate] = runner.train(hyperparameters, coarse.schedule.epochs, folder)
     return runs
 
 

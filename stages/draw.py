@@ -4,7 +4,7 @@ Reads   predictions/{<variant>,<compare.reference>}.json, predictions/proposals/
         data/processed/test.npz, the test images below data.root
 Writes  pictures/found/<variant>/{proposals,masks,verdicts,detections,compare}/<image>.png,
         pictures/found/<variant>/confusions/<class>_as_<class>.png
-Params  data, draw, compare
+Params  data.root, draw, compare
 """
 
 import sys
@@ -24,10 +24,11 @@ from maskrcnn.pictures.detections import draw_detections, draw_masks, draw_propo
 from maskrcnn.pictures.panels import spread_indices
 from maskrcnn.pictures.verdicts import draw_verdicts
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Compare, Data, Draw
+from maskrcnn.project.config import Compare, Draw
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
+from maskrcnn.project.rules import read_images_root
 from maskrcnn.results.predictions import Predictions, read_predictions
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.results.rle import decode_mask
@@ -48,16 +49,16 @@ def main(variant: str, root: Path = Path()) -> None:
         ValueError: if an image that is drawn has no proposals.
     """
     params = read_params(root / "params.yaml")
-    data = params.section(Data)
+    images = read_images_root(params, root)
     settings = params.section(Draw)
     reference = params.section(Compare).reference
     records = read_records(root / "data/processed/test.npz")
-    found = read_found(root, variant, data.root, records)
+    found = read_found(root, variant, images, records)
     with whole_folder(root / f"pictures/found/{variant}") as folder:
         draw_images(folder, found, read_regions(root, found, settings), settings.min_score)
         write_pictures(folder / "confusions", draw_mistakes(found, settings))
         if variant != reference:
-            pair = (read_found(root, reference, data.root, records), found)
+            pair = (read_found(root, reference, images, records), found)
             write_pictures(folder / "compare", draw_side_by_side(pair, settings))
 
 

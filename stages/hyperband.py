@@ -2,8 +2,8 @@
 
 Reads   data/processed/{reduced_training,reduced_validation}.npz, the images below data.root, hyperband.start,
         tuning/coarse_best.yaml
-Writes  tuning/hyperband/<optimizer>.yaml, plots/hyperband/<optimizer>.csv
-Params  data, preprocess, model, sampling, hyperband, search.<optimizer>
+Writes  tuning/hyperband/<optimizer>/{search.yaml,history.csv}
+Params  data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, hyperband, search.<optimizer>
 """
 
 import sys
@@ -11,71 +11,61 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 
-import keras
 import pandas as pd
 
-from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.checkpoints import checkpoints_folder, open_checkpoints
+from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Hyperband, Model, Preprocess, Sampling, SearchSpace
+from maskrcnn.project.config import Hyperband, Model, Preprocess, Sampling, SearchSpace, Variant
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
-from maskrcnn.tuning.comparison import CoarseBest
+from maskrcnn.project.rules import read_images_root
+from maskrcnn.tuning.candidates import CoarseBest
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.hyperband import HyperbandSearch, is_worker
-from maskrcnn.tuning.trial_runner import set_up_runner
-from maskrcnn.tuning.trials import Search, find_best
+from maskrcnn.tuning.trial_runner import TrialRunner
+from maskrcnn.tuning.trials import SEARCH_FILE, Search, find_best, search_folder
 
 
 def main(optimizer: str, root: Path = Path()) -> None:
-    """Writes all trials and the two best; a stopped search goes on with the next epoch of its trial.
+    """Writes all trials and the two best; a stopped search continues with the next epoch of its trial.
 
     Args:
         optimizer: A key of the section `search`.
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = params.section(Data)
     preprocess = params.section(Preprocess)
-    model = params.section(Model)
-    sampling = params.section(Sampling)
     settings = params.section(Hyperband)
     space = params.section(SearchSpace, f"search.{optimizer}")
     space = fill_space(space, optimizer, root)
-    set_up = partial(
-        set_up_runner,
-        root,
-        data,
-        preprocess,
-        model,
-        sampling,
-        settings.schedule,
-        start=settings.start,
-        backbone=model.backbone,
-        layers=settings.layers,
+    recipe = Recipe(
+        images=read_images_root(params, root),
+        image_shape=preprocess.image_shape,
+        instance_cap=preprocess.instance_cap,
+        model=params.section(Model),
+        sampling=params.section(Sampling),
+        variant=Variant(settings.start, settings.layers),
+        schedule=settings.schedule,
         optimizer=optimizer,
+        hyperparameters=None,
+        training="reduced_training",
+        validation="reduced_validation",
     )
-    files = [root / f"data/processed/reduced_{split}.npz" for split in ("training", "validation")]
-    followed = [preprocess, model, sampling, settings, space, keras.backend.backend()]
-    name = fingerprint(followed, [*files, root / settings.start])
-    with open_folder(root, optimizer, name) as folder:
-        search = HyperbandSearch(set_up, optimizer, space, settings, folder)
+    with open_folder(root, f"hyperband/{optimizer}", fingerprint_recipe(recipe, root)) as folder:
+        search = HyperbandSearch(lambda: TrialRunner(*assemble(recipe, root)), optimizer, space, settings, folder)
         search.search(verbose=0)
         if not is_worker():
-            trials = search.table()
-            history = pd.DataFrame(search.history())
-            write_finding(
-                root / f"tuning/hyperband/{optimizer}.yaml", Search(optimizer, space, find_best(trials), trials)
-            )
-            write_text(root / f"plots/hyperband/{optimizer}.csv", history.to_csv(index=False))
+            trials, history = search.table(), search.history()
+            write_text(search_folder(root, optimizer) / "history.csv", pd.DataFrame(history).to_csv(index=False))
+            write_finding(search_folder(root, optimizer) / SEARCH_FILE, Search(space, find_best(trials), trials))
 
 
 def fill_space(space: SearchSpace, optimizer: str, root: Path) -> SearchSpace:
-    """Returns the ranges with the coarse interval in the place of missing learning rates."""
+    """Returns the ranges; missing learning rates are those of the coarse interval."""
     if space.learning_rate:
         return space
     coarse = read_finding(CoarseBest, root / "tuning/coarse_best.yaml", "coarse_best")
@@ -85,11 +75,11 @@ def fill_space(space: SearchSpace, optimizer: str, root: Path) -> SearchSpace:
     return replace(space, learning_rate=(interval.low, interval.high))
 
 
-def open_folder(root: Path, optimizer: str, name: str) -> AbstractContextManager[Path]:
-    """Gives the folder of the runs: to the chief alone, or to a worker beside the chief, who removes it."""
+def open_folder(root: Path, stage: str, name: str) -> AbstractContextManager[Path]:
+    """Opens the folder of the runs: a worker shares that of the chief, who locks and removes it."""
     if is_worker():
-        return nullcontext(Path(os.environ.get("DVC_ROOT", root)) / "checkpoints/hyperband" / optimizer / name)
-    return open_checkpoints(root, f"hyperband/{optimizer}", name)
+        return nullcontext(checkpoints_folder(root, stage, name))
+    return open_checkpoints(root, stage, name)
 
 
 if __name__ == "__main__":

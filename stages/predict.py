@@ -2,7 +2,7 @@
 
 Reads   models/<variant>.h5, data/processed/test.npz, the test images below data.root
 Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
-Params  data, model, predict
+Params  data.root, model, predict
 """
 
 import sys
@@ -22,8 +22,9 @@ from maskrcnn.inference import detect_batch
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Model, Predict
+from maskrcnn.project.config import Model, Predict
 from maskrcnn.project.params import read_params
+from maskrcnn.project.rules import read_images_root
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
 
@@ -38,7 +39,6 @@ def main(variant: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = params.section(Data)
     model = params.section(Model)
     settings = params.section(Predict)
     records = read_records(root / "data/processed/test.npz")
@@ -50,7 +50,7 @@ def main(variant: str, root: Path = Path()) -> None:
     )
     read_weights(network, root / f"models/{variant}.h5")
     proposals: dict[str, ndarray] = {}
-    predictions = predict(network, records, root / data.root, settings, proposals)
+    predictions = predict(network, records, root / read_images_root(params, root), settings, proposals)
     write_predictions(root / f"predictions/{variant}.json", predictions, records.image_shape)
     write_proposals(root / f"predictions/proposals/{variant}.json", proposals)
 

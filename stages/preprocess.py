@@ -27,7 +27,7 @@ from maskrcnn.project.config import Data, Preprocess, Split
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.metrics import write_metrics
 from maskrcnn.project.params import read_params
-from maskrcnn.project.rules import check_root
+from maskrcnn.project.rules import read_images_root
 
 Reader = Callable[..., tuple[Sequence[Frame], Catalogue]]
 
@@ -51,7 +51,7 @@ def main(split: str, root: Path = Path()) -> None:
     settings = params.section(Preprocess)
     section = params.section(Split, f"splits.{split}")
     frames, catalogue = READERS[data.format](
-        check_root(params, root),
+        root / read_images_root(params, root),
         section.images,
         section.truth,
         cities=section.cities,

@@ -1,10 +1,10 @@
 """Draws another synthetic world and trains the demo's start weights on it.
 
-The file plays the part that COCO weights play at full scale. It is kept in git and the stage is frozen,
-so that the demo only fine-tunes.
+These weights are the demo's substitute for COCO weights. They are kept in git and the stage is frozen, so that
+the demo only fine-tunes.
 
 Writes  models/pretrained.h5, plots/history/pretrained.csv, metrics/train/pretrained.json
-Params  data, preprocess, model, sampling, pretrain
+Params  data.image_shape, preprocess, model, sampling, pretrain
 """
 
 import sys
@@ -12,26 +12,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-import json
 import tempfile
-from dataclasses import asdict
-from functools import partial
 
-import keras
 from rich.progress import track
 
-from maskrcnn.data.batches import Batches
-from maskrcnn.data.cityscapes import CITYSCAPES, read_frames
-from maskrcnn.data.records import Records, read_records, write_records
+from maskrcnn.data.cityscapes import read_frames
+from maskrcnn.data.records import write_records
 from maskrcnn.data.splits import build_records
-from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
-from maskrcnn.learning.fit import fit
-from maskrcnn.learning.trainer import Trainer, fix_randomness
-from maskrcnn.network.model import build_mask_rcnn
-from maskrcnn.network.weights import write_weights
+from maskrcnn.learning.recipe import RANDOM, Recipe, records_file
+from maskrcnn.learning.training import train
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Shape
-from maskrcnn.project.files import write_text
+from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Shape, Variant
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params
 from maskrcnn.street.synthetic import write_cities
 
@@ -39,72 +31,50 @@ CITIES = 8  # of each folder, so that all cores draw
 
 
 def main(root: Path = Path()) -> None:
-    """Writes the start weights; the drawn world is thrown away.
+    """Writes the start weights; the drawn world is removed.
 
     Args:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    data = params.section(Data)
+    raw_shape = params.section(Data).image_shape
     preprocess = params.section(Preprocess)
-    model = params.section(Model)
-    sampling = params.section(Sampling)
     settings = params.section(Pretrain)
-    schedule = settings.schedule
-    if data.image_shape is None:
-        raise ValueError("`data.image_shape` must be a height and width where images are drawn; got null.")
-
-    fix_randomness(schedule.seed)
-    network = build_mask_rcnn(
-        image_shape=preprocess.image_shape, class_count=len(CITYSCAPES.class_names), **asdict(model)
+    if raw_shape is None:
+        raise InputError("`data.image_shape` must be a height and width where images are drawn; got null.")
+    recipe = Recipe(
+        images=".",
+        image_shape=preprocess.image_shape,
+        instance_cap=preprocess.instance_cap,
+        model=params.section(Model),
+        sampling=params.section(Sampling),
+        variant=Variant(start=RANDOM, layers="all"),
+        schedule=settings.schedule,
+        optimizer=settings.hyperparameters.optimizer,
+        hyperparameters=settings.hyperparameters,
+        training="training",
+        validation="validation",
     )
-    name = fingerprint([data, preprocess, model, sampling, settings, keras.backend.backend()], [])
-    with (
-        open_checkpoints(root, "pretrain", name) as checkpoints,
-        tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder,
-    ):
-        drawn = Path(folder)
-        records, validation_records = draw_world(drawn, data.image_shape, preprocess, settings)
-        batches = partial(Batches, root=drawn, batch_size=schedule.batch_size, instance_cap=preprocess.instance_cap)
-        training = batches(records, steps=schedule.steps, seed=schedule.seed)
-        trainer = Trainer(
-            network,
-            training,
-            layers="all",
-            optimizer=settings.hyperparameters.optimizer,
-            sampling=sampling,
-            seed=schedule.seed,
-            live_batch_norm=schedule.live_batch_norm,
-        )
-        best = fit(
-            trainer,
-            training,
-            batches(validation_records, steps=schedule.validation_steps),
-            hyperparameters=settings.hyperparameters,
-            schedule=schedule,
-            history=root / "plots/history/pretrained.csv",
-            checkpoints=checkpoints,
-            live=root / "live/pretrained",
-        )
-        write_weights(network, root / "models/pretrained.h5", kernel_dtype="float16")
-        write_text(root / "metrics/train/pretrained.json", json.dumps(best, indent=2) + "\n")
+    with tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder:
+        world = Path(folder)
+        draw_split(world, "train", settings.frames, recipe.training, raw_shape, preprocess, settings)
+        draw_split(world, "val", settings.validation_frames, recipe.validation, raw_shape, preprocess, settings)
+        train(recipe, inputs=world, root=root, stage="pretrain", name="pretrained", kernel_dtype="float16")
 
 
-def draw_world(folder: Path, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain) -> tuple[Records, Records]:
-    """Draws the world into a folder and returns its training and validation split."""
-    splits = []
+def draw_split(
+    world: Path, folder: str, count: int, split: str, raw_shape: Shape, preprocess: Preprocess, settings: Pretrain
+) -> None:
+    """Draws the frames of one folder of the world and writes their records."""
+    cities = {f"{folder}{i}": len(range(i, count, CITIES)) for i in range(CITIES)}
+    drawn = write_cities(world, {folder: cities}, raw_shape, settings.world, settings.seed)
+    for _ in track(drawn, f"Drawing {folder}", total=CITIES):
+        pass
+    frames, catalogue = read_frames(world, f"leftImg8bit/{folder}", f"gtFine/{folder}", image_shape=raw_shape)
     layout = preprocess.image_shape, preprocess.mini_mask_shape, preprocess.fit
-    for split, count in (("train", settings.frames), ("val", settings.validation_frames)):
-        cities = {f"{split}{i}": len(range(i, count, CITIES)) for i in range(CITIES)}
-        drawn = write_cities(folder, {split: cities}, raw_shape, settings.world, settings.seed)
-        for _ in track(drawn, f"Drawing {split}", total=CITIES):
-            pass
-        frames, catalogue = read_frames(folder, f"leftImg8bit/{split}", f"gtFine/{split}", image_shape=raw_shape)
-        built = build_records(frames, *layout, instance_maps=False)
-        records = list(track(built, "Polygons to records", total=count))
-        write_records(folder / f"{split}.npz", records, *layout, catalogue)
-        splits.append(read_records(folder / f"{split}.npz"))
-    return splits[0], splits[1]
+    built = build_records(frames, *layout, instance_maps=False)
+    records = list(track(built, "Polygons to records", total=count))
+    write_records(world / records_file(split), records, *layout, catalogue)
 
 
 if __name__ == "__main__":

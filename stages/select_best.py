@@ -1,6 +1,6 @@
-"""Selects the hyperparameters of the final trainings: the best that was found, unless params.yaml overrules it.
+"""Selects the hyperparameters of the final trainings, and notes where they come from.
 
-Reads   tuning/hyperband/<optimizer>.yaml of every optimizer that is searched
+Reads   tuning/hyperband/<optimizer>/search.yaml of every optimizer that is searched
 Writes  tuning/selected.yaml, tuning/selected_why.yaml
 Params  search, select
 
@@ -15,26 +15,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Select
 from maskrcnn.project.params import read_params
-from maskrcnn.tuning.findings import read_finding, write_finding
+from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.selection import select
-from maskrcnn.tuning.trials import Search
+from maskrcnn.tuning.trials import read_search
 
 
 def main(root: Path = Path()) -> None:
-    """Writes the hyperparameters and, in a file of its own, why.
+    """Writes the hyperparameters, and where they come from in a second file.
 
-    A value that overrules by the one that was found leaves the first file as it was, and with it all
-    that was trained.
+    The trainings depend on the first file alone: a value of `select` that equals the found one changes only
+    the second, and nothing is trained again.
 
     Args:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
     overrule = params.section(Select)
-    searches = {
-        name: read_finding(Search, root / f"tuning/hyperband/{name}.yaml", f"hyperband@{name}")
-        for name in params.values["search"]
-    }
+    searches = {name: read_search(root, name) for name in params.values["search"]}
     hyperparameters, selection = select(searches, overrule)
     write_finding(root / "tuning/selected_why.yaml", selection)
     write_finding(root / "tuning/selected.yaml", hyperparameters)

@@ -15,7 +15,7 @@ from maskrcnn.project.command import run
 from maskrcnn.project.config import SYNTHETIC, Data, Synthesize
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.params import read_params
-from maskrcnn.project.rules import check_root
+from maskrcnn.project.rules import read_images_root
 from maskrcnn.street.synthetic import write_cities
 
 
@@ -30,7 +30,7 @@ def main(name: str, root: Path = Path()) -> None:
         ValueError: if the world is unknown, `data.root` is another folder, or images are there already.
     """
     params = read_params(root / "params.yaml")
-    check_root(params, root)
+    read_images_root(params, root)
     data = params.section(Data)
     settings = params.section(Synthesize, f"synthesize.{name}")
     if data.image_shape is None:

@@ -22,9 +22,8 @@ from maskrcnn.project.files import whole_folder, write_text
 from maskrcnn.project.metrics import Metrics, read_metrics
 from maskrcnn.project.params import Params, read_params
 from maskrcnn.scoring.markdown import format_tables
-from maskrcnn.tuning.comparison import Sweep
-from maskrcnn.tuning.findings import read_finding
-from maskrcnn.tuning.trials import Search
+from maskrcnn.tuning.sweeps import read_sweep
+from maskrcnn.tuning.trials import read_search
 
 REAL_SCALE = "cityscapes"
 PUBLISHED = ("base", "flip", "flip_crop", "unfreeze_backbone", "freeze_rpn_fpn")
@@ -53,7 +52,7 @@ def main(root: Path = Path()) -> None:
     page = format_page(ours, published, params.values["scale"])
     with whole_folder(root / "plots/tables") as folder:
         write_figure(folder / "ap_by_iou.png", draw_ap_by_iou(ours))
-        draw_tuning(folder, root / "tuning", params)
+        draw_tuning(folder, root, params)
         join_tables(folder, root, params)
     write_text(root / "metrics/tables.md", page)
 
@@ -77,15 +76,13 @@ def read_all(metrics: Path, variants: Iterable[str]) -> dict[str, Metrics]:
     return {name: read("test", name) | read("iou", name) for name in variants}
 
 
-def draw_tuning(folder: Path, tuning: Path, params: Params) -> None:
+def draw_tuning(folder: Path, root: Path, params: Params) -> None:
     """Draws the candidates by learning rate, and the trials of every search."""
-    sweeps, searches = {}, {}
-    for name in params.values["candidates"]:
-        sweep = read_finding(Sweep, tuning / f"coarse/{name}/sweep.yaml", f"coarse@{name}")
-        sweeps[name] = [asdict(rate) for rate in sweep.rates]
-    for name in params.values["search"]:
-        search = read_finding(Search, tuning / f"hyperband/{name}/search.yaml", f"hyperband@{name}")
-        searches[name] = [asdict(trial) for trial in search.trials]
+    sweeps = {name: [asdict(rate) for rate in read_sweep(root, name).rates] for name in params.values["candidates"]}
+    searches = {
+        name: [asdict(trial) | asdict(trial.hyperparameters) for trial in read_search(root, name).trials]
+        for name in params.values["search"]
+    }
     write_figure(folder / "sweeps.png", draw_sweeps(sweeps))
     write_figure(folder / "trials.png", draw_trials(searches))
 

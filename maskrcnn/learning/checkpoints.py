@@ -1,6 +1,6 @@
-"""What survives a training that is stopped: a locked folder outside DVC's outputs, and whole states in it.
+"""Checkpoints: what is kept of a training that is stopped, so that it can be resumed.
 
-DVC deletes a stage's outputs before it runs, so half-done work lies in
+DVC deletes a stage's outputs before it runs. Checkpoints therefore lie outside of them, in
 `checkpoints/<stage>/<fingerprint>/` of the repository that the command was started in.
 """
 
@@ -21,16 +21,17 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 
 PACKAGE = Path(__file__).parents[1]
+STATE_FILE = "last.npz"  # of `fit`, below the folder of its checkpoints
 PROGRESS = "progress"  # the entry of a state file that is not an array but JSON
 DIGITS = 16
 
 
 def fingerprint(settings: Any, files: Iterable[Path]) -> str:
-    """Returns a short digest of all that a stage's result follows from: settings, input files and this package.
+    """Returns a short digest of settings, input files and the code of this package.
 
     Args:
-        settings: Anything that `json` writes, dataclasses as dictionaries; the backend belongs to it.
-        files: The input files; images are not hashed, their records are.
+        settings: Anything that `json` writes; dataclasses are written as dictionaries.
+        files: The input files.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=vars).encode())
     for path in (*files, *sorted(PACKAGE.rglob("*.py"))):
@@ -38,24 +39,32 @@ def fingerprint(settings: Any, files: Iterable[Path]) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-@contextmanager
-def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
-    """Gives the folder of a stage's half-done work to one process, and removes it once the work is done.
-
-    After an exception, or a kill, the folder stays; the next process with the same name finds it.
+def checkpoints_folder(root: Path, stage: str, name: str) -> Path:
+    """Returns the folder of a stage's checkpoints.
 
     Args:
         root: Folder of the repository; DVC's variable DVC_ROOT, which names the original one in a
             temporary workspace, comes first.
         stage: Name of the stage.
         name: Its fingerprint.
+    """
+    return Path(os.environ.get("DVC_ROOT", root)) / "checkpoints" / stage / name
+
+
+@contextmanager
+def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
+    """Locks the folder of a stage's checkpoints for this process, and removes it once the stage is done.
+
+    After an exception or a kill the folder stays, and the next process with the same fingerprint finds it.
+
+    Args:
+        root, stage, name: See `checkpoints_folder`.
     Raises:
         InputError: if another process holds the folder; names its pid.
     """
-    stages = Path(os.environ.get("DVC_ROOT", root)) / "checkpoints" / stage
-    stages.mkdir(parents=True, exist_ok=True)
-    folder = stages / name
-    with open(stages / f"{name}.lock", "a+") as lock:
+    folder = checkpoints_folder(root, stage, name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f"{name}.lock"), "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,7 +82,7 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
 
 
 def save_state(path: Path, state: Mapping[str, ndarray], progress: Mapping[str, Any]) -> None:
-    """Writes a state and how far it got, whole or not at all.
+    """Writes a state and the progress of its training, whole or not at all.
 
     Args:
         path: The `.npz` file; missing folders are made.
@@ -85,9 +94,17 @@ def save_state(path: Path, state: Mapping[str, ndarray], progress: Mapping[str, 
 
 
 def load_state(path: Path) -> tuple[dict[str, ndarray], dict[str, Any]] | None:
-    """Returns what `save_state` wrote there, or None if nothing is there yet."""
+    """Returns the state and progress of a file that `save_state` wrote, or None if there is no such file."""
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as file:
         state = dict(file)
     return state, json.loads(str(state.pop(PROGRESS)))
+
+
+def load_progress(path: Path) -> dict[str, Any] | None:
+    """Returns the progress alone, without reading the state; None if there is no such file."""
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return json.loads(str(file[PROGRESS]))

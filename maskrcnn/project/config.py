@@ -131,13 +131,12 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long a network learns, and from how many images at a time.
+class TuningSchedule:
+    """How long a network learns at a constant rate, and from how many images at a time.
 
     Args:
         steps: Batches in an epoch.
-        cosine: Whether the learning rate falls to zero along a cosine, epoch by epoch; it is constant otherwise.
-        patience: Epochs without a better validation loss before training ends.
+        live_batch_norm: Whether batch norm uses and updates batch statistics.
     """
 
     seed: Seed
@@ -145,8 +144,19 @@ class Schedule:
     epochs: Count
     steps: Count
     validation_steps: Count
-    cosine: bool = False
     live_batch_norm: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule(TuningSchedule):
+    """The schedule of a final training.
+
+    Args:
+        cosine: Whether the learning rate falls to zero along a cosine, epoch by epoch; it is constant otherwise.
+        patience: Epochs without a better validation loss before training ends.
+    """
+
+    cosine: bool = False
     patience: Annotated[int, Field(ge=0)] | None = None
 
 
@@ -227,7 +237,7 @@ class Babysit:
     backbone: Backbone
     fall: Annotated[float, Field(lt=1, allow_inf_nan=False)]
     hyperparameters: Hyperparameters
-    schedule: Schedule
+    schedule: TuningSchedule
 
 
 @dataclass(frozen=True)
@@ -252,7 +262,7 @@ class Coarse:
     momentum: Momentum
     weight_decay: NonNegative
     comparisons: dict[str, list[str]]
-    schedule: Schedule
+    schedule: TuningSchedule
 
 
 @dataclass(frozen=True)
@@ -266,13 +276,13 @@ class SearchSpace:
 
 @dataclass(frozen=True)
 class Hyperband:
-    """The search for hyperparameters; the schedule's epochs are Hyperband's `max_epochs`."""
+    """The search for hyperparameters; the schedule's epochs are those of the longest trials."""
 
     start: str
     layers: Layers
     factor: Annotated[int, Field(ge=2)]
     iterations: Count
-    schedule: Schedule
+    schedule: TuningSchedule
 
 
 @dataclass(frozen=True)

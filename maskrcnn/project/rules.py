@@ -35,13 +35,13 @@ def check_params(params: Params, root: Path) -> Study:
     return study
 
 
-def check_root(params: Params, root: Path) -> Path:
-    """Returns the folder of the images, `data.root`.
+def read_images_root(params: Params, root: Path) -> str:
+    """Returns `data.root`, the folder of the images, after checking it.
 
-    Every stage that reads or draws images asks here, so that none of them works on a folder that DVC empties.
+    Every stage that reads or draws images asks here, so that none of them works in a folder that DVC empties.
 
     Args:
-        params: The file as read; has the sections `data` and `synthesize`.
+        params: The file as read; has the section `data`.
         root: Folder of the repository.
 
     Raises:
@@ -50,7 +50,7 @@ def check_root(params: Params, root: Path) -> Path:
     data = params.section(Data)
     if faults := list(find_root_faults(data, bool(params.values.get("synthesize")), root)):
         raise InputError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
-    return root / data.root
+    return data.root
 
 
 def find_root_faults(data: Data, drawn: bool, root: Path) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Tuning: does the network learn, which candidate and about which rate, which hyperparameters exactly."""
+"""Tuning: whether the network learns, which candidate and about which rate, which hyperparameters exactly."""

@@ -1,21 +1,22 @@
-"""Babysitting: the verdict whether a network learns at all."""
+"""Babysitting: whether the losses on the images that are learned from fall far enough."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from maskrcnn.tuning.findings import shorten
-from maskrcnn.tuning.runs import Run
+from maskrcnn.tuning.training_runs import TrainingRun
+
+DIGITS = 4  # of the figures in the verdict
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The losses on the images that were learned from.
+class LearningVerdict:
+    """The losses before and after babysitting, on the images that were learned from.
 
     Args:
-        learns: Whether the whole loss fell far enough.
-        falls: By what share each loss fell; None for one that was 0.
+        learns: Whether the sum of the losses fell far enough.
+        falls: The share by which each loss fell; None for a loss that was 0.
         before: The losses before the first step.
-        after: Those after the last epoch.
+        after: The losses after the last epoch.
     """
 
     learns: bool
@@ -24,31 +25,37 @@ class Verdict:
     after: dict[str, float]
 
 
-def judge(before: Mapping[str, float], run: Run, fall: float) -> Verdict:
-    """Returns the verdict on a run that learned.
+def judge_learning(before: Mapping[str, float], training_run: TrainingRun, fall: float) -> LearningVerdict:
+    """Returns the verdict on a run in which the loss fell far enough.
 
     Args:
         before: The losses before the first step.
-        run: What followed.
+        training_run: The epochs that followed.
         fall: Share by which the loss must fall.
     Raises:
-        ValueError: if the loss diverged or did not fall far enough; names the parts that did not fall.
+        ValueError: if the loss diverged or did not fall far enough; names the losses that did not fall.
     """
-    if run.diverged_at_step is not None:
+    if training_run.diverged_at_step is not None:
         raise ValueError(
-            f"`loss` must fall by {fall:.0%} while babysitting; it diverged at step {run.diverged_at_step}, "
+            f"`loss` must fall by {fall:.0%} while babysitting; it diverged at step {training_run.diverged_at_step}, "
             "lower `babysit.hyperparameters.learning_rate`."
         )
-    after = {name: run.rows[-1][f"val_{name}"] for name in before}
-    falls = {name: shorten(1 - after[name] / before[name]) if before[name] else None for name in before}
+    after = {name: training_run.rows[-1][f"val_{name}"] for name in before}
+    falls = {name: _round(1 - after[name] / before[name]) if before[name] else None for name in before}
     if not after["loss"] <= (1 - fall) * before["loss"]:
         stuck = ", ".join(sorted(name for name in before if name != "loss" and after[name] >= before[name]))
         raise ValueError(
             f"`loss` must fall by {fall:.0%} while babysitting; got {falls['loss']:.0%}, from {before['loss']:.3f} to "
-            f"{after['loss']:.3f}; {f'{stuck} did not fall' if stuck else 'every part fell, though too little'}."
+            f"{after['loss']:.3f}; {f'{stuck} did not fall' if stuck else 'every loss fell, but not far enough'}."
         )
-    return Verdict(True, falls, _shorten(before), _shorten(after))
+    return LearningVerdict(
+        learns=True,
+        falls=falls,
+        before={name: _round(loss) for name, loss in before.items()},
+        after={name: _round(loss) for name, loss in after.items()},
+    )
 
 
-def _shorten(losses: Mapping[str, float]) -> dict[str, float]:
-    return {name: shorten(loss) for name, loss in losses.items()}
+def _round(value: float) -> float:
+    """Returns the value with a few significant digits."""
+    return float(f"{value:.{DIGITS}g}")

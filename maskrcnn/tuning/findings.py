@@ -1,5 +1,6 @@
-"""What one tuning stage tells the next: a frozen dataclass, written as YAML and read back strictly."""
+"""Findings of the tuning stages: frozen dataclasses, written as YAML and read back strictly."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -10,13 +11,13 @@ from ruamel.yaml import YAML
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_whole
 
-Finding = TypeVar("Finding")
-WIDTH = 10_000  # a row of a table stays on its line
-DIGITS = 4
+Kind = TypeVar("Kind")
+WIDTH = 10_000  # no line is broken
+FEWEST_DIGITS, ALL_DIGITS = 4, 17  # 17 significant digits distinguish all floats
 
 
 def write_finding(path: Path, finding: Any) -> None:
-    """Writes a dataclass, the innermost mappings and lists in it a line each; the inverse of `read_finding`."""
+    """Writes a dataclass, each of its innermost mappings and lists on one line; the inverse of `read_finding`."""
     values = _plain(asdict(finding))
     is_flat = not any(isinstance(value, (dict, list)) for value in values.values())
     yaml = YAML(typ="safe", pure=True)
@@ -27,7 +28,7 @@ def write_finding(path: Path, finding: Any) -> None:
     write_text(path, text.getvalue())
 
 
-def read_finding(kind: type[Finding], path: Path, stage: str) -> Finding:
+def read_finding(kind: type[Kind], path: Path, stage: str) -> Kind:
     """Reads what a stage found.
 
     Args:
@@ -43,13 +44,22 @@ def read_finding(kind: type[Finding], path: Path, stage: str) -> Finding:
     return read_whole(kind, path)
 
 
-def shorten(value: float) -> float:
-    """Returns a figure with the few digits that mean something."""
-    return float(f"{value:.{DIGITS}g}")
+def format_losses(losses: Sequence[float]) -> list[str]:
+    """Formats losses with four significant digits, and with more where different losses would look the same."""
+    for digits in range(FEWEST_DIGITS, ALL_DIGITS):
+        shown = [f"{loss:.{digits}g}" for loss in losses]
+        if len(set(shown)) == len(set(losses)):
+            return shown
+    return [f"{loss:.{ALL_DIGITS}g}" for loss in losses]
+
+
+def note_tie(losses: Collection[float], rule: str) -> str:
+    """Returns a note with the rule that decided if several losses are the lowest; an empty text otherwise."""
+    return f" (a tie: {rule})" if list(losses).count(min(losses)) > 1 else ""
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value with its tuples as lists, which YAML knows."""
+    """Returns the value with its tuples as lists, since YAML has no tuples."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

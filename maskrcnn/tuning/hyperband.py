@@ -1,10 +1,11 @@
-"""Hyperband by Keras Tuner, on one bench: every trial is a run that is kept, isolated and gone on with.
+"""Hyperband by Keras Tuner, on one traced network: every trial is a resumable run on disk.
 
-Keras Tuner decides what is tried; what came of it lies in the folder of the runs. A search that was stopped
-starts anew with the same seed, is told the same losses at once, and so comes to the trial where it stopped.
+Keras Tuner decides what is tried. A search that was stopped starts Keras Tuner again with the same seed. The runs
+on disk answer it at once, until it reaches the trial that was stopped.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,32 +13,32 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 
 from maskrcnn.project.config import Hyperband, Hyperparameters, SearchSpace
-from maskrcnn.project.files import write_text
-from maskrcnn.tuning.findings import shorten
-from maskrcnn.tuning.runs import read_run
+from maskrcnn.tuning.training_runs import read_run
 from maskrcnn.tuning.trial_runner import TrialRunner
-from maskrcnn.tuning.trials import Trial, hyperparameters_of
+from maskrcnn.tuning.trials import Trial
 
 OBJECTIVE = "val_loss"
-DIGITS = 3  # of what is drawn: a line of the table can be typed again
-MESSAGE_LENGTH = 200
+DIGITS = 3  # significant digits of sampled values, so that a row can be copied into `select`
+CHIEF, WORKER = "KERASTUNER_ORACLE_IP", "KERASTUNER_TUNER_ID"  # variables: address of the chief, name of a process
 
 
 class HyperbandSearch(keras_tuner.Hyperband):
     """A search for the hyperparameters of one optimizer.
 
     Args:
-        set_up: Makes the bench; called once, and only in a process that runs trials.
+        set_up: Makes the runner; called once, and only in a process that runs trials.
         optimizer: `sgd` or `adam`.
         space: The ranges, rates included.
         settings: How many trials of what length.
         folder: Where the runs are kept; all processes of a search share it.
+    Raises:
+        ValueError: if the variable KERASTUNER_TUNER_ID is no plain name.
     Source:
-        Hyperband (arXiv:1603.06560). A promoted trial goes on from the last epoch of its parent, optimizer
-        and all; Keras Tuner itself would take the weights of the best one and a new optimizer.
+        Hyperband (arXiv:1603.06560). A promoted trial continues from the last epoch of its parent, with its
+        optimizer state; Keras Tuner itself would take the weights of the best epoch and a new optimizer.
     """
 
     def __init__(
@@ -49,37 +50,45 @@ class HyperbandSearch(keras_tuner.Hyperband):
             max_epochs=settings.schedule.epochs,
             factor=settings.factor,
             hyperband_iterations=settings.iterations,
-            seed=settings.schedule.seed + 1,  # Keras Tuner takes 0 for any
+            seed=settings.schedule.seed + 1,  # Keras Tuner draws a seed of its own for 0
             hyperparameters=make_space(space),
             allow_new_entries=False,
             tune_new_entries=False,
             max_consecutive_failed_trials=sys.maxsize,
             directory=str(folder / "keras_tuner"),
-            project_name=os.environ.get("KERASTUNER_TUNER_ID", "alone"),
-            overwrite=True,
+            project_name=read_process_name(),
+            overwrite=True,  # removes the folder `project_name`
         )
 
+    def search(self, *arguments: Any, **keywords: Any) -> None:
+        """Searches as Keras Tuner does, but ends at the first error that is no failed trial."""
+        try:
+            super().search(*arguments, **keywords)
+        except FatalError as fatal:
+            error = fatal.__cause__ or fatal
+            raise error from error.__cause__
+
     def on_search_begin(self) -> None:
-        """Sets up the bench; a failure here is that of the search, not of a trial."""
-        self.bench = self.set_up()
+        """Sets up the runner; an error here ends the search."""
+        self.runner = self.set_up()
 
     def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
         """Returns the lowest validation loss of a trial's run.
 
         Raises:
-            FailedTrialError: if the run diverged, lost all objects or anything else went wrong; the search goes on.
+            FailedTrialError: if the run diverged or lost all objects; the search continues.
+            FatalError: caused by any other error. Memory and input files are the same for all trials, so the others
+                would fail as well; a search that is started again continues with this trial.
         """
         hyperparameters, epochs = self._read(trial)
         print(f"Trial {int(trial.trial_id)}: {hyperparameters} until epoch {epochs}", flush=True)
         try:
-            run = self.bench.train(hyperparameters, epochs, self.folder)
-        except Exception as error:  # no memory, for one: another trial may need less
-            raise self._fail(trial, f"{type(error).__name__}: {error}") from error
-        if run.diverged_at_step is not None:
-            raise self._fail(trial, f"diverged at step {run.diverged_at_step}")
-        best = run.best()
+            training_run = self.runner.train(hyperparameters, epochs, self.folder)
+        except Exception as error:  # of any kind: Keras Tuner would catch it and try the next configuration
+            raise FatalError from error
+        best = training_run.best()
         if best is None:
-            raise self._fail(trial, "no region met an object in any epoch")
+            raise FailedTrialError(training_run.failure())
         return {OBJECTIVE: best[OBJECTIVE]}
 
     def table(self) -> list[Trial]:
@@ -87,13 +96,12 @@ class HyperbandSearch(keras_tuner.Hyperband):
         return [self._row(trial) for _, trial in sorted(self.oracle.trials.items())]
 
     def history(self) -> list[dict[str, Any]]:
-        """Returns the losses of all trials, a row an epoch; those of a parent are not said again."""
+        """Returns the losses of every epoch of every trial; the epochs of its parent are not repeated."""
         rows = []
         for trial in self.table():
-            hyperparameters = hyperparameters_of(trial, self.optimizer_name)
-            run, _ = read_run(self.folder, hyperparameters)
-            shown = {"trial": trial.trial, **asdict(hyperparameters)}
-            rows += [shown | row for row in run.rows[trial.first_epoch : trial.epochs]]
+            shown = {"trial": trial.trial, **asdict(trial.hyperparameters)}
+            training_run = read_run(self.folder, trial.hyperparameters)
+            rows += [shown | row for row in training_run.rows[trial.first_epoch : trial.epochs]]
         return rows
 
     def _read(self, trial: Any) -> tuple[Hyperparameters, int]:
@@ -104,31 +112,22 @@ class HyperbandSearch(keras_tuner.Hyperband):
 
     def _row(self, trial: Any) -> Trial:
         hyperparameters, epochs = self._read(trial)
-        failed = trial.status != "COMPLETED"
+        training_run = read_run(self.folder, hyperparameters).until(epochs)
+        best = training_run.best()
         return Trial(
             trial=int(trial.trial_id),
             bracket=int(trial.hyperparameters.values["tuner/bracket"]),
             round=int(trial.hyperparameters.values["tuner/round"]),
             first_epoch=int(trial.hyperparameters.values["tuner/initial_epoch"]),
             epochs=epochs,
-            learning_rate=hyperparameters.learning_rate,
-            momentum=hyperparameters.momentum,
-            weight_decay=hyperparameters.weight_decay,
-            val_loss=None if failed else shorten(trial.score),
-            failure=self._failure_path(trial).read_text() if failed else None,
+            hyperparameters=hyperparameters,
+            val_loss=best[OBJECTIVE] if best else None,
+            failure=training_run.failure(),
         )
-
-    def _fail(self, trial: Any, message: str) -> FailedTrialError:
-        """Notes why a trial failed, where the deciding process finds it: workers send it no messages."""
-        write_text(self._failure_path(trial), message.splitlines()[0][:MESSAGE_LENGTH])
-        return FailedTrialError(message)
-
-    def _failure_path(self, trial: Any) -> Path:
-        return self.folder / f"failures/{trial.trial_id}.txt"
 
 
 def make_space(space: SearchSpace) -> keras_tuner.HyperParameters:
-    """Returns the ranges as Keras Tuner takes them: rates and decays on a logarithm, momentum evenly."""
+    """Returns the ranges for Keras Tuner: logarithmic for rates and decays, linear for momentum."""
     assert space.learning_rate is not None
     made = keras_tuner.HyperParameters()
     made.Float("learning_rate", *space.learning_rate, sampling="log")
@@ -137,6 +136,18 @@ def make_space(space: SearchSpace) -> keras_tuner.HyperParameters:
     return made
 
 
+def read_process_name() -> str:
+    """Returns the name of this process among those that share a search; `alone` if it does not share.
+
+    Raises:
+        ValueError: if the name could lead to another folder.
+    """
+    name = os.environ.get(WORKER, "alone")
+    if not re.fullmatch(r"[\w-]+", name):
+        raise ValueError(f"`{WORKER}` must consist of letters, digits, - and _; got {name!r}.")
+    return name
+
+
 def is_worker() -> bool:
-    """Tells whether this process runs the trials of a search that another one decides."""
-    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
+    """Returns whether this process only runs the trials of a search that the chief decides on."""
+    return CHIEF in os.environ and "chief" not in os.environ.get(WORKER, "")

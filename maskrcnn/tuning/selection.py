@@ -1,10 +1,11 @@
-"""The hyperparameters of the final trainings: the best that was found, unless a person says otherwise."""
+"""The hyperparameters of the final trainings: the best that were found, unless `select` overrules them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from maskrcnn.project.config import Hyperparameters, Select
-from maskrcnn.tuning.trials import Search, hyperparameters_of
+from maskrcnn.tuning.findings import format_losses, note_tie
+from maskrcnn.tuning.trials import Search
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Selection:
 
     Args:
         found: The search whose best trial is taken, with its figures and those of the others.
-        overruled: What a person set, key by key, in the place of which found value.
+        overruled: By key, the value that was set and the found value that it replaces.
     """
 
     found: str
@@ -24,21 +25,22 @@ def select(searches: Mapping[str, Search], overrule: Select) -> tuple[Hyperparam
     """Returns the best trial's hyperparameters, with the values that overrule them, and why.
 
     Args:
-        searches: By optimizer.
-        overrule: None leaves what was found; another optimizer brings the values of its own search.
+        searches: By optimizer; of equally good ones the first is taken.
+        overrule: None keeps the found value; another optimizer brings the values of its own search.
     Raises:
         ValueError: if the optimizer that overrules has not been searched.
     """
-    losses = {optimizer: search.best[0].val_loss or 0.0 for optimizer, search in searches.items()}
-    optimizer = overrule.optimizer or min(losses, key=lambda name: losses[name])
+    losses = {optimizer: search.best[0].loss for optimizer, search in searches.items()}
+    best = min(losses, key=lambda name: losses[name])  # the first listed of equal ones
+    optimizer = overrule.optimizer or best
     if optimizer not in searches:
         raise ValueError(f"`select.optimizer` must be one of {', '.join(searches)}, or null; got {optimizer!r}.")
-    found = hyperparameters_of(searches[optimizer].best[0], optimizer)
+    shown = zip(losses, format_losses(list(losses.values())), strict=True)
+    reached = "; ".join(f"{name} reached {loss}" for name, loss in shown)
+    reached += note_tie(losses.values(), "the first listed wins")
+    found = searches[optimizer].best[0].hyperparameters
     given = {key: value for key, value in asdict(overrule).items() if value is not None}
-    reached = "; ".join(f"{name} reached {loss:g}" for name, loss in losses.items())
-    overruled = {
-        key: f"{value} in the place of {getattr(found, key)}" for key, value in given.items() if key != "optimizer"
-    }
+    overruled = {key: f"{value} instead of {getattr(found, key)}" for key, value in given.items() if key != "optimizer"}
     if overrule.optimizer:
         overruled["optimizer"] = f"{optimizer} by name"
     return replace(found, **given), Selection(f"the best trial of {optimizer}: {reached}", overruled)

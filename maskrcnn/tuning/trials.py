@@ -1,20 +1,23 @@
-"""The trials of a search: what each was given, what it reached or why it failed, and which are the best."""
+"""The trials of a search: their hyperparameters, what each reached or why it failed, and which are the best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from maskrcnn.project.config import Hyperparameters, SearchSpace
+from maskrcnn.tuning.findings import read_finding
 
-TABLED = 2
+BEST_COUNT = 2
+SEARCH_FILE = "search.yaml"  # below the folder of the optimizer
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One line of a search's table.
+    """One row of a search's table.
 
     Args:
-        trial: Its number, in the order of their beginnings.
-        bracket, round: Hyperband's; from round 1 on a trial goes on with a run of the round before.
+        trial: Its number, in the order in which trials began.
+        bracket, round: Hyperband's; from round 1 on a trial continues a run of the round before.
         first_epoch: Epochs that were done before.
         epochs: Epochs of the run in all.
         val_loss: The lowest of all epochs; None if the trial failed.
@@ -26,16 +29,20 @@ class Trial:
     round: int
     first_epoch: int
     epochs: int
-    learning_rate: float
-    momentum: float
-    weight_decay: float
+    hyperparameters: Hyperparameters
     val_loss: float | None
     failure: str | None
+
+    @property
+    def loss(self) -> float:
+        """The validation loss of a trial that has one."""
+        assert self.val_loss is not None
+        return self.val_loss
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found.
+    """The result of a search.
 
     Args:
         space: The ranges that it drew from.
@@ -43,14 +50,13 @@ class Search:
         trials: All of them.
     """
 
-    optimizer: str
     space: SearchSpace
     best: list[Trial]
     trials: list[Trial]
 
 
 def find_best(trials: Sequence[Trial]) -> list[Trial]:
-    """Returns the best trial of each of the two best configurations.
+    """Returns the best trial of each of the two best configurations; of equal ones, the trial that began first.
 
     A promoted trial and its parent are one configuration.
 
@@ -60,12 +66,21 @@ def find_best(trials: Sequence[Trial]) -> list[Trial]:
     finished = [trial for trial in trials if trial.val_loss is not None]
     if not finished:
         raise ValueError(f"`search` must hold a trial that ends; all {len(trials)} failed, e.g. {trials[0].failure}.")
-    best: dict[tuple[float, ...], Trial] = {}
-    for trial in sorted(finished, key=lambda trial: trial.val_loss or 0):
-        best.setdefault((trial.learning_rate, trial.momentum, trial.weight_decay), trial)
-    return list(best.values())[:TABLED]
+    best: dict[Hyperparameters, Trial] = {}
+    for trial in sorted(finished, key=lambda trial: trial.loss):
+        best.setdefault(trial.hyperparameters, trial)
+    return list(best.values())[:BEST_COUNT]
 
 
-def hyperparameters_of(trial: Trial, optimizer: str) -> Hyperparameters:
-    """Returns the configuration of a trial."""
-    return Hyperparameters(optimizer, trial.learning_rate, trial.momentum, trial.weight_decay)
+def search_folder(root: Path, optimizer: str) -> Path:
+    """Returns the folder of what was found for an optimizer."""
+    return root / "tuning/hyperband" / optimizer
+
+
+def read_search(root: Path, optimizer: str) -> Search:
+    """Reads the search of an optimizer.
+
+    Raises:
+        FileNotFoundError: if it has not been made; names the stage.
+    """
+    return read_finding(Search, search_folder(root, optimizer) / SEARCH_FILE, f"hyperband@{optimizer}")

@@ -20,8 +20,8 @@ def declared(stage: dict[str, Any]) -> set[str]:
 
 
 def documented(source: str) -> set[str]:
-    """The names of the docstring's line `Params  data, splits.<split>`; what varies becomes a star."""
-    line = re.search(r"^Params +(.*)$", ast.get_docstring(ast.parse(source)) or "", re.MULTILINE)
+    """The names of the docstring's entry `Params  data, splits.<split>`; what varies becomes a star."""
+    line = re.search(r"^Params +((?:.|\n +)*)$", ast.get_docstring(ast.parse(source)) or "", re.MULTILINE)
     return {re.sub(r"<.*?>", "*", name.strip()) for name in line[1].split(",")} if line else set()
 
 
@@ -31,6 +31,8 @@ def read(source: str) -> Iterator[str]:
         match node:
             case ast.Call(ast.Name("check_params")):
                 yield "all"
+            case ast.Call(ast.Name("read_images_root")):
+                yield "data"
             case ast.Subscript(ast.Attribute(ast.Name("params"), "values"), ast.Constant(section)):
                 yield section
             case ast.Call(ast.Attribute(ast.Name("params"), "section"), [ast.Name(kind)]):

@@ -8,7 +8,7 @@ import pytest
 
 from maskrcnn.project.config import SYNTHETIC
 from maskrcnn.project.params import Params, read_yaml
-from maskrcnn.project.rules import check_params, check_root
+from maskrcnn.project.rules import check_params, read_images_root
 
 ROOT = Path(__file__).parents[2]
 DEMO = read_yaml(ROOT / "params.yaml")
@@ -28,13 +28,13 @@ def change(**values: Any) -> Params:
 
 def test_the_demo_is_valid(tmp_path: Path) -> None:
     assert check_params(change(), tmp_path).report.variant == "base"
-    assert check_root(change(), tmp_path) == tmp_path / SYNTHETIC
+    assert read_images_root(change(), tmp_path) == SYNTHETIC
 
 
 @pytest.mark.parametrize("folder", ["data/mine", "../mine", "/photos", "data", ".", f"{SYNTHETIC}/more"])
 def test_a_drawn_city_has_its_own_folder(tmp_path: Path, folder: str) -> None:
     rule = r"`data\.root` must be data/synthetic while `synthesize` draws the images; got .*set `synthesize: \{\}`"
-    for check in (check_params, check_root):
+    for check in (check_params, read_images_root):
         with pytest.raises(ValueError, match=rule):
             check(change(data__root=folder), tmp_path)
 
@@ -43,19 +43,19 @@ def test_a_drawn_city_has_its_own_folder(tmp_path: Path, folder: str) -> None:
 def test_images_of_ones_own_may_lie_anywhere_else(tmp_path: Path, folder: str) -> None:
     params = change(synthesize={}, data__root=folder)
     check_params(params, tmp_path)
-    assert check_root(params, tmp_path) == tmp_path / folder
+    assert read_images_root(params, tmp_path) == folder
 
 
 @pytest.mark.parametrize("folder", [SYNTHETIC, f"./{SYNTHETIC}/", f"{SYNTHETIC}/more", f"models/../{SYNTHETIC}"])
 def test_images_of_ones_own_must_not_lie_where_the_city_is_drawn(tmp_path: Path, folder: str) -> None:
     with pytest.raises(ValueError, match=r"`data\.root` must not be in data/synthetic, .* move your images"):
-        check_root(change(synthesize={}, data__root=folder), tmp_path)
+        read_images_root(change(synthesize={}, data__root=folder), tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["pictures", "data/processed/raw", "live/base", "plots/../models"])
 def test_images_must_not_lie_where_the_pipeline_writes(tmp_path: Path, folder: str) -> None:
     with pytest.raises(ValueError, match=r"`data\.root` must not be in \w.*, where the pipeline writes; got"):
-        check_root(change(synthesize={}, data__root=folder), tmp_path)
+        read_images_root(change(synthesize={}, data__root=folder), tmp_path)
 
 
 def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
     (tmp_path / "photos").symlink_to(tmp_path / SYNTHETIC)
     for folder in ("photos", str(tmp_path / SYNTHETIC)):
         with pytest.raises(ValueError, match="must not be in data/synthetic"):
-            check_root(change(synthesize={}, data__root=folder), tmp_path)
+            read_images_root(change(synthesize={}, data__root=folder), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 
 from maskrcnn.project.config import Candidate
 from maskrcnn.project.params import read_yaml
-from maskrcnn.tuning.comparison import CoarseBest, Sweep, SweptRate, check_comparisons
+from maskrcnn.tuning.candidates import CoarseBest, check_comparisons
 from maskrcnn.tuning.findings import read_finding, write_finding
+from maskrcnn.tuning.sweeps import Sweep, SweptRate, read_sweep
 from stages import coarse_best
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def root(tmp_path: Path) -> Path:
     YAML().dump(params, tmp_path / "params.yaml")
     for number, (name, values) in enumerate(params["candidates"].items()):
         rates = [SweptRate(rate, 9.0 - number + 10 * rate, 2, None) for rate in params["coarse"]["learning_rates"]]
-        write_finding(tmp_path / f"tuning/coarse/{name}.yaml", Sweep(Candidate(**values), rates))
+        write_finding(tmp_path / f"tuning/coarse/{name}/sweep.yaml", Sweep(Candidate(**values), rates))
     return tmp_path
 
 
@@ -67,14 +68,29 @@ def test_winners_and_intervals_are_written(root: Path) -> None:
     }
 
 
-def test_a_hint_is_given_where_the_trainings_do_not_follow(root: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_params_to_change_are_printed_and_setting_them_suffices(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(root, hyperband={"start": "models/old.h5"})
     assert not found(root).follows
-    assert (
-        "set to resnet14 from models/pretrained.h5; resnet26 from models/pretrained.h5 won" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "resnet26 from models/pretrained.h5 won. To use it, set in params.yaml:\n"
+        "  hyperband.start: models/pretrained.h5\n"
+        "  model.backbone: resnet26\n"
     )
-    change(root, model={"backbone": "resnet26"})
+    change(root, model={"backbone": "resnet26"}, hyperband={"start": "models/pretrained.h5"})
     assert found(root).follows
     assert not capsys.readouterr().out
+
+
+def test_a_tie_is_decided_by_the_list_and_not_by_the_names(root: Path) -> None:
+    for name in ("reference", "other_optimizer"):
+        sweep = read_sweep(root, name)
+        equal = [replace(rate, val_loss=1.5) for rate in sweep.rates]
+        write_finding(root / f"tuning/coarse/{name}/sweep.yaml", replace(sweep, rates=equal))
+    comparison = found(root).comparisons["optimizer"]
+    assert comparison.winner == "reference"  # listed first, though `o` comes before `r`
+    assert "tie" in comparison.why
 
 
 @pytest.mark.parametrize("overlay", [None, "cityscapes"])
@@ -85,22 +101,22 @@ def test_the_comparisons_of_every_scale_are_sound(overlay: str | None) -> None:
 
 
 def test_candidates_that_are_no_longer_named_are_not_read(root: Path) -> None:
-    write_finding(root / "tuning/coarse/removed.yaml", Sweep(Candidate("x.h5", "resnet14", "sgd"), []))
+    write_finding(root / "tuning/coarse/removed/sweep.yaml", Sweep(Candidate("x.h5", "resnet14", "sgd"), []))
     expected = found(root)
-    (root / "tuning/coarse/removed.yaml").write_text("{")
+    (root / "tuning/coarse/removed/sweep.yaml").write_text("{")
     assert found(root) == expected
 
 
-def test_a_missing_candidate_is_told_with_its_stage(root: Path) -> None:
-    (root / "tuning/coarse/random_resnet26_sgd.yaml").unlink()
+def test_a_missing_candidate_names_its_stage(root: Path) -> None:
+    (root / "tuning/coarse/random_resnet26_sgd/sweep.yaml").unlink()
     with pytest.raises(FileNotFoundError, match=r"`dvc repro coarse@random_resnet26_sgd` makes it"):
         coarse_best.main(root)
     assert not (root / "tuning/coarse_best.yaml").exists()
 
 
 def test_divergence_is_carried_through(root: Path) -> None:
-    path = root / "tuning/coarse/other_optimizer.yaml"
-    sweep = read_finding(Sweep, path, "coarse")
+    path = root / "tuning/coarse/other_optimizer/sweep.yaml"
+    sweep = read_sweep(root, "other_optimizer")
     diverged = [SweptRate(rate.learning_rate, None, None, 5) for rate in sweep.rates]
     write_finding(path, replace(sweep, rates=[*diverged[:2], *sweep.rates[2:]]))
     assert found(root).intervals["adam"].high == 1e-3

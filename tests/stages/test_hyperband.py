@@ -1,4 +1,4 @@
-"""One optimizer's search, on a bench that pretends."""
+"""One optimizer's search, with a fake trainer."""
 
 from pathlib import Path
 
@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.project.config import Candidate, SearchSpace
+from maskrcnn.learning.recipe import Recipe
+from maskrcnn.project.config import Candidate, Model, Sampling, SearchSpace, TuningSchedule, Variant
 from maskrcnn.project.params import read_yaml
-from maskrcnn.tuning.comparison import CoarseBest, Interval
-from maskrcnn.tuning.findings import read_finding, write_finding
-from maskrcnn.tuning.trials import Search
+from maskrcnn.tuning.candidates import CoarseBest, Interval
+from maskrcnn.tuning.findings import write_finding
+from maskrcnn.tuning.trials import read_search
 from stages import hyperband
-from tests.tuning.fakes import make_bench
+from tests.tuning.fakes import FakeAssembly
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:currentThread.. is deprecated"),  # Keras Tuner's
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with the demo's hyperparameters and stand-ins of what is read."""
+    """A folder with the demo's params and input files without meaning."""
     params = read_yaml(ROOT / "params.yaml")
     params["hyperband"]["schedule"] |= {"epochs": 2}
     YAML().dump(params, tmp_path / "params.yaml")
@@ -40,35 +41,59 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def give_bench(monkeypatch: pytest.MonkeyPatch, **arguments: int) -> None:
-    monkeypatch.setattr(hyperband, "set_up_runner", lambda *_, **__: make_bench(**arguments))
+def give(monkeypatch: pytest.MonkeyPatch, **arguments: int) -> FakeAssembly:
+    """Returns what the stage gets from `assemble`."""
+    assembly = FakeAssembly(**arguments)
+    monkeypatch.setattr(hyperband, "assemble", assembly)
+    return assembly
+
+
+def test_the_network_is_assembled_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assembly = give(monkeypatch)
+    hyperband.main("sgd", root)
+    expected = Recipe(
+        images="data/synthetic",
+        image_shape=(128, 256),
+        instance_cap=16,
+        model=Model("resnet14", 32, 64, 64, 256, 32, (12.0, 24.0, 48.0, 96.0, 160.0), 56.0, 400),
+        sampling=Sampling(150, 256, 32, 0.33),
+        variant=Variant("models/pretrained.h5", "heads"),
+        schedule=TuningSchedule(seed=5, batch_size=4, epochs=2, steps=6, validation_steps=4),
+        optimizer="sgd",
+        hyperparameters=None,
+        training="reduced_training",
+        validation="reduced_validation",
+    )
+    assert assembly.calls == [(expected, root)]
 
 
 def test_table_and_history_are_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    give_bench(monkeypatch)
+    give(monkeypatch)
     hyperband.main("sgd", root)
-    search = read_finding(Search, root / "tuning/hyperband/sgd.yaml", "hyperband")
-    assert search.optimizer == "sgd"
+    search = read_search(root, "sgd")
     assert search.space == SearchSpace((1e-5, 1e-3), (1e-4, 1e-2), (0.9, 0.99))
     assert len(search.trials) == 5  # 2 of one epoch, 1 of them of two; 2 of two
-    losses = sorted(trial.val_loss for trial in search.trials if trial.epochs == 2)
-    assert [trial.val_loss for trial in search.best] == losses[:2]
-    history = pd.read_csv(root / "plots/hyperband/sgd.csv")
+    assert {trial.hyperparameters.optimizer for trial in search.trials} == {"sgd"}
+    losses = sorted(trial.loss for trial in search.trials if trial.epochs == 2)
+    assert [trial.loss for trial in search.best] == losses[:2]
+    history = pd.read_csv(root / "tuning/hyperband/sgd/history.csv")
     assert len(history) == 2 + 1 + 4
     assert list(history.columns[:6]) == ["trial", "optimizer", "learning_rate", "momentum", "weight_decay", "epoch"]
+    # unrounded: the lowest loss of the history is that of the best trial, digit by digit
+    assert history["val_loss"].min() == search.best[0].val_loss
 
 
 def test_a_stopped_search_ends_as_if_it_had_not(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    give_bench(monkeypatch)
+    give(monkeypatch)
     hyperband.main("sgd", root)
-    table = root / "tuning/hyperband/sgd.yaml"
+    table = root / "tuning/hyperband/sgd/search.yaml"
     expected = table.read_text()
     table.unlink()
-    give_bench(monkeypatch, stop_after=3)
+    give(monkeypatch, stop_after=3)
     with pytest.raises(KeyboardInterrupt):
         hyperband.main("sgd", root)
     assert not table.exists()
-    give_bench(monkeypatch)
+    give(monkeypatch)
     hyperband.main("sgd", root)
     assert table.read_text() == expected
     assert not [path for path in (root / "checkpoints").rglob("*") if path.is_file()]
@@ -79,10 +104,10 @@ def test_rates_that_are_given_need_no_coarse_comparison(root: Path, monkeypatch:
     params = read_yaml(root / "params.yaml")
     params["search"]["adam"]["learning_rate"] = [2e-5, 3e-5]
     YAML().dump(params, root / "params.yaml")
-    give_bench(monkeypatch)
+    give(monkeypatch)
     hyperband.main("adam", root)
-    trials = read_finding(Search, root / "tuning/hyperband/adam.yaml", "hyperband").trials
-    assert all(2e-5 <= trial.learning_rate <= 3e-5 for trial in trials)
+    trials = read_search(root, "adam").trials
+    assert all(2e-5 <= trial.hyperparameters.learning_rate <= 3e-5 for trial in trials)
 
 
 def test_an_optimizer_without_rates_is_refused(root: Path) -> None:
@@ -96,9 +121,9 @@ def test_an_optimizer_without_rates_is_refused(root: Path) -> None:
 
 
 def test_a_worker_shares_the_folder_and_writes_nothing_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with hyperband.open_folder(root, "sgd", "0123") as chief:
+    with hyperband.open_folder(root, "hyperband/sgd", "0123") as chief:
         monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
         monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker1")
-        with hyperband.open_folder(root, "sgd", "0123") as folder:
+        with hyperband.open_folder(root, "hyperband/sgd", "0123") as folder:
             assert folder == chief
         assert chief.is_dir()

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
-from maskrcnn.learning.epochs import rate_epoch
+from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.project.params import read_yaml
 from maskrcnn.results.predictions import read_predictions
 from stages import draw, predict, preprocess, pretrain, synthesize, train
@@ -58,7 +58,7 @@ def test_every_epoch_has_its_losses(root: Path) -> None:
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows] == ["1", "2"]
         best = json.loads((root / f"metrics/train/{name}.json").read_text())
-        losses = [rate_epoch({key: float(value) for key, value in row.items()}) for row in rows]
+        losses = [validation_loss({key: float(value) for key, value in row.items()}) for row in rows]
         assert best["epochs"] == 2
         assert best["best_epoch"] == 1 + losses.index(min(losses))
         assert best["val_loss"] == pytest.approx(float(rows[best["best_epoch"] - 1]["val_loss"]))

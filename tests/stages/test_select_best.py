@@ -20,8 +20,8 @@ def root(tmp_path: Path) -> Path:
     YAML().dump(read_yaml(ROOT / "params.yaml"), tmp_path / "params.yaml")
     space = SearchSpace((1e-5, 1e-3), (1e-4, 1e-2), (0.9, 0.99))
     for optimizer, loss in (("sgd", 1.25), ("adam", 1.125)):
-        best = Trial(4, 1, 0, 0, 2, 1.23e-4, 0.954, 5.6e-3, loss, None)
-        write_finding(tmp_path / f"tuning/hyperband/{optimizer}.yaml", Search(optimizer, space, [best], [best]))
+        best = Trial(4, 1, 0, 0, 2, Hyperparameters(optimizer, 1.23e-4, 0.954, 5.6e-3), loss, None)
+        write_finding(tmp_path / f"tuning/hyperband/{optimizer}/search.yaml", Search(space, [best], [best]))
     return tmp_path
 
 
@@ -53,13 +53,13 @@ def test_only_optimizers_that_are_searched_count(root: Path) -> None:
     params = read_yaml(root / "params.yaml")
     del params["search"]["adam"]
     YAML().dump(params, root / "params.yaml")
-    (root / "tuning/hyperband/adam.yaml").write_text("{")
+    (root / "tuning/hyperband/adam/search.yaml").write_text("{")
     select_best.main(root)
     assert read_yaml(root / "tuning/selected.yaml")["optimizer"] == "sgd"
 
 
-def test_a_missing_search_is_told_with_its_stage(root: Path) -> None:
-    (root / "tuning/hyperband/adam.yaml").unlink()
+def test_a_missing_search_names_its_stage(root: Path) -> None:
+    (root / "tuning/hyperband/adam/search.yaml").unlink()
     with pytest.raises(FileNotFoundError, match=r"`dvc repro hyperband@adam` makes it"):
         select_best.main(root)
     assert not (root / "tuning/selected.yaml").exists()

@@ -7,10 +7,10 @@ import cv2
 import pandas as pd
 import pytest
 
-from maskrcnn.project.config import Candidate, SearchSpace
+from maskrcnn.project.config import Candidate, Hyperparameters, SearchSpace
 from maskrcnn.project.params import read_yaml
-from maskrcnn.tuning.comparison import Sweep, SweptRate
 from maskrcnn.tuning.findings import write_finding
+from maskrcnn.tuning.sweeps import Sweep, SweptRate
 from maskrcnn.tuning.trials import Search, Trial
 from stages.tabulate import PUBLISHED, REAL_SCALE, format_page, main
 from tests.stages.drawn import PARAMS, RIDER, write_city, write_json, write_params, write_variant
@@ -18,8 +18,8 @@ from tests.stages.drawn import PARAMS, RIDER, write_city, write_json, write_para
 ROOT = Path(__file__).parents[2]
 RATES = [SweptRate(0.1, None, None, 3), SweptRate(0.01, 1.5, 2, None)]
 TRIALS = [
-    Trial(0, 1, 0, 0, 2, 0.001, 0.9, 0.0001, 1.5, None),
-    Trial(1, 1, 0, 0, 2, 0.01, 0.99, 0.001, None, "The loss diverged."),
+    Trial(0, 1, 0, 0, 2, Hyperparameters("sgd", 0.001, 0.9, 0.0001), 1.5, None),
+    Trial(1, 1, 0, 0, 2, Hyperparameters("sgd", 0.01, 0.99, 0.001), None, "The loss diverged."),
 ]
 
 
@@ -47,7 +47,7 @@ def write_all(root: Path) -> None:
     write_json(root / "metrics/data/test.json", {"images": 3, "instances_car": 4, "instances_rider": 0})
     write_finding(root / "tuning/coarse/random/sweep.yaml", Sweep(Candidate("random.h5", "resnet14", "sgd"), RATES))
     write_table(root / "tuning/coarse/random/history.csv", "learning_rate,epoch,val_loss\n0.01,1,1.5\n")
-    search = Search("sgd", SearchSpace(None, (1e-4, 1e-2), (0.9, 0.99)), TRIALS[:1], TRIALS)
+    search = Search(SearchSpace(None, (1e-4, 1e-2), (0.9, 0.99)), TRIALS[:1], TRIALS)
     write_finding(root / "tuning/hyperband/sgd/search.yaml", search)
     write_table(root / "tuning/hyperband/sgd/history.csv", "trial,epoch,val_loss\n0,1,1.50\n")
     write_curves(root, "base", 2.5)

@@ -1,4 +1,4 @@
-"""One bench with a true, tiny network for all tests of tuning: tracing it takes longer than learning."""
+"""One runner of a real, tiny network for all tests of tuning: tracing it takes longer than training."""
 
 import pytest
 
@@ -7,6 +7,6 @@ from tests.learning.scenes import make_trainer, read_split, write_split
 
 
 @pytest.fixture(scope="session")
-def true_bench(tmp_path_factory: pytest.TempPathFactory) -> TrialRunner:
+def real_runner(tmp_path_factory: pytest.TempPathFactory) -> TrialRunner:
     training, validation = read_split(write_split(tmp_path_factory.mktemp("scenes")))
     return TrialRunner(make_trainer(training, "sgd"), training, validation)

@@ -1,12 +1,14 @@
-"""A trainer that only pretends, in no time: its loss follows from the hyperparameters and the epochs done."""
+"""A fake trainer that takes no time: its loss is a function of the hyperparameters and the epochs done."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy import ndarray
 
+from maskrcnn.learning.recipe import Assembly, Recipe
 from maskrcnn.learning.trainer import Divergence
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.tuning.trial_runner import TrialRunner
@@ -17,7 +19,7 @@ STEPS = 10
 
 
 class FakeTrainer:
-    """Falls to a floor that is lowest at `GOOD_RATE`, and diverges at high rates.
+    """A trainer whose loss is lowest at `GOOD_RATE` and that diverges at high rates.
 
     Args:
         stop_after: Epochs after which the process is stopped, as by a person; None for never.
@@ -28,13 +30,13 @@ class FakeTrainer:
     def __init__(self, stop_after: int | None = None, hungry: float = 1.0, blind: float = 1.0):
         self.stop_after, self.hungry, self.blind = stop_after, hungry, blind
         self.learned: list[tuple[Hyperparameters, int]] = []
-        self.progress = -1  # spoiled until it is reset
+        self.progress = -1  # unusable until it is reset
 
     def reset(self, hyperparameters: Hyperparameters) -> None:
         self.hyperparameters, self.progress = hyperparameters, 0
 
     def learn(self, training: Any, validation: Any, *, epochs: int, first_epoch: int) -> pd.DataFrame:
-        assert self.progress == first_epoch == epochs - 1, "goes on where the state is"
+        assert self.progress == first_epoch == epochs - 1, "continues from the state"
         if len(self.learned) == self.stop_after:
             raise KeyboardInterrupt
         self.learned.append((self.hyperparameters, epochs))
@@ -57,6 +59,22 @@ class FakeTrainer:
         self.progress = int(state["epochs"])
 
 
-def make_bench(**arguments: Any) -> TrialRunner:
-    """Returns a bench on which nothing is trained."""
+def make_runner(**arguments: Any) -> TrialRunner:
+    """Returns a runner of a fake trainer."""
     return TrialRunner(FakeTrainer(**arguments), None, None)  # type: ignore[arg-type]
+
+
+class FakeAssembly:
+    """Replaces `assemble`: keeps the recipes that it is given and returns a fake trainer.
+
+    Args:
+        trainer: The trainer to return; one made of `arguments` if it is None.
+    """
+
+    def __init__(self, trainer: FakeTrainer | None = None, **arguments: Any):
+        self.trainer = trainer or FakeTrainer(**arguments)
+        self.calls: list[tuple[Recipe, Path]] = []
+
+    def __call__(self, recipe: Recipe, root: Path) -> Assembly:
+        self.calls.append((recipe, root))
+        return Assembly(self.trainer, None, None)  # type: ignore[arg-type]

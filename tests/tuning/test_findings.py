@@ -1,4 +1,4 @@
-"""What tuning stages hand on: written as YAML, read back the same."""
+"""Findings of the tuning stages: written as YAML, read back the same."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrcnn.tuning.findings import read_finding, shorten, write_finding
+from maskrcnn.tuning.findings import format_losses, note_tie, read_finding, write_finding
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,17 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         read_finding(Cup, tmp_path / "shelf.yaml", "shelf")
 
 
-@given(st.floats(1e-9, 1e9))
-def test_shortening_keeps_four_digits(value: float) -> None:
-    short = shorten(value)
-    assert short == pytest.approx(value, rel=5e-4)
-    assert shorten(short) == short
+def test_losses_have_four_digits_unless_more_are_needed_to_see_a_difference() -> None:
+    assert format_losses([1.23456, 1.5]) == ["1.235", "1.5"]
+    assert format_losses([1.23456, 1.23454]) == ["1.2346", "1.2345"]
+    assert format_losses([1.5, 1.5]) == ["1.5", "1.5"]
 
 
-def test_shortened_figures_are_round() -> None:
-    assert shorten(0.123456) == 0.1235
-    assert shorten(5.93214e-5) == 5.932e-5
+@given(st.lists(st.floats(1e-9, 1e9), min_size=1, max_size=4))
+def test_different_losses_never_look_the_same(losses: list[float]) -> None:
+    assert len(set(format_losses(losses))) == len(set(losses))
+
+
+def test_only_the_lowest_losses_make_a_tie() -> None:
+    assert note_tie([1.0, 2.0, 1.0], "the first wins") == " (a tie: the first wins)"
+    assert note_tie([1.0, 2.0, 2.0], "the first wins") == ""

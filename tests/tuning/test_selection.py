@@ -1,4 +1,4 @@
-"""What the final trainings learn with: what was found, unless a person says otherwise."""
+"""The hyperparameters of the final trainings: the best that were found, unless they are overruled."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ SPACE = SearchSpace(None, (1e-4, 1e-2), (0.9, 0.99))
 
 
 def search(optimizer: str, rate: float, momentum: float, decay: float, loss: float) -> Search:
-    best = Trial(3, 1, 1, 2, 4, rate, momentum, decay, loss, None)
-    return Search(optimizer, SPACE, [best], [best])
+    best = Trial(3, 1, 1, 2, 4, Hyperparameters(optimizer, rate, momentum, decay), loss, None)
+    return Search(SPACE, [best], [best])
 
 
 # the table of 2021
@@ -32,12 +32,29 @@ def test_the_best_of_all_searches_is_taken() -> None:
     assert why == Selection("the best trial of sgd: sgd reached 0.86; adam reached 0.93", {})
 
 
+@pytest.mark.parametrize("names", [("sgd", "adam"), ("adam", "sgd")])
+def test_the_first_listed_wins_a_tie(names: tuple[str, str]) -> None:
+    first, second = names
+    hyperparameters, why = select({name: search(name, 1e-4, 0.9, 1e-3, 0.5) for name in names}, NOTHING)
+    assert hyperparameters.optimizer == first
+    assert why.found == (
+        f"the best trial of {first}: {first} reached 0.5; {second} reached 0.5 (a tie: the first listed wins)"
+    )
+
+
+def test_losses_are_compared_unrounded() -> None:
+    searches = {"sgd": search("sgd", 1e-4, 0.9, 1e-3, 1.41204), "adam": search("adam", 1e-4, 0.9, 1e-3, 1.41201)}
+    hyperparameters, why = select(searches, NOTHING)
+    assert hyperparameters.optimizer == "adam"
+    assert why.found == "the best trial of adam: sgd reached 1.41204; adam reached 1.41201"
+
+
 def test_a_person_overrules_value_by_value() -> None:
     hyperparameters, why = select(SEARCHES, Select(None, 6e-5, None, 6e-3))
     assert hyperparameters == Hyperparameters("sgd", 6e-5, 0.98, 6e-3)
     assert why.overruled == {
-        "learning_rate": "6e-05 in the place of 5.93e-05",
-        "weight_decay": "0.006 in the place of 0.00583",
+        "learning_rate": "6e-05 instead of 5.93e-05",
+        "weight_decay": "0.006 instead of 0.00583",
     }
 
 
@@ -45,7 +62,7 @@ def test_another_optimizer_comes_with_what_its_own_search_found() -> None:
     hyperparameters, why = select(SEARCHES, Select("adam", None, 0.95, None))
     assert hyperparameters == Hyperparameters("adam", 7.3e-6, 0.95, 5.67e-4)
     assert why.found.startswith("the best trial of adam")
-    assert why.overruled == {"momentum": "0.95 in the place of 0.96", "optimizer": "adam by name"}
+    assert why.overruled == {"momentum": "0.95 instead of 0.96", "optimizer": "adam by name"}
 
 
 def test_a_value_of_zero_overrules() -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from maskrcnn.project.config import Hyperparameters
-from maskrcnn.tuning.trials import Trial, find_best, hyperparameters_of
+from maskrcnn.tuning.trials import Trial, find_best
 
 
 def trial(number: int, rate: float, val_loss: float | None, failure: str | None = None) -> Trial:
-    return Trial(number, 1, 0, 0, 2, rate, 0.9, 1e-3, val_loss, failure)
+    return Trial(number, 1, 0, 0, 2, Hyperparameters("sgd", rate, 0.9, 1e-3), val_loss, failure)
 
 
 def test_the_two_best_configurations_are_found_best_first() -> None:
@@ -33,5 +33,7 @@ def test_a_search_in_which_all_fail_says_why() -> None:
         find_best(trials)
 
 
-def test_a_trial_has_a_configuration() -> None:
-    assert hyperparameters_of(trial(0, 1e-3, 1.0), "adam") == Hyperparameters("adam", 1e-3, 0.9, 1e-3)
+def test_losses_are_compared_unrounded_and_of_equal_trials_the_first_is_taken() -> None:
+    trials = [trial(0, 1e-3, 1.00001), trial(1, 1e-4, 1.0), trial(2, 1e-5, 1.0)]
+    assert find_best(trials) == [trials[1], trials[2]]
+    assert find_best(trials[::-1]) == [trials[2], trials[1]]

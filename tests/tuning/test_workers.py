@@ -11,8 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.project.params import read_yaml
-from maskrcnn.tuning.findings import read_finding
-from maskrcnn.tuning.trials import Search
+from maskrcnn.tuning.trials import read_search
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chief", "worker1", "worker2")
@@ -52,7 +51,7 @@ def test_two_workers_share_the_trials_of_one_search(tmp_path: Path) -> None:
     said = {name: process.communicate(timeout=240)[0] for name, process in processes.items()}
     assert all(process.returncode == 0 for process in processes.values())
     learned = {name: int(re.search(r"learned (\d+) epochs", text)[1]) for name, text in said.items()}
-    search = read_finding(Search, tmp_path / "tuning/hyperband/sgd.yaml", "hyperband")
+    search = read_search(tmp_path, "sgd")
     assert len(search.trials) == 15
     assert learned["chief"] == 0
     assert learned["worker1"] > 0 and learned["worker2"] > 0

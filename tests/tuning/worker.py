@@ -1,4 +1,4 @@
-"""A process of a search that several share: `python -m tests.tuning.worker FOLDER`; the network only pretends."""
+"""A process of a search that several share: `python -m tests.tuning.worker FOLDER`; the trainer is a fake."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stages import hyperband
-from tests.tuning.fakes import FakeTrainer, make_bench
+from tests.tuning.fakes import FakeTrainer
 
 
 class Slow(FakeTrainer):
@@ -20,8 +20,7 @@ class Slow(FakeTrainer):
 
 
 if __name__ == "__main__":
-    bench = make_bench()
-    bench.trainer = Slow()
-    hyperband.set_up_runner = lambda *_, **__: bench
+    trainer = Slow()
+    hyperband.assemble = lambda *_: (trainer, None, None)  # type: ignore[assignment]
     hyperband.main("sgd", Path(sys.argv[1]))
-    print(f"learned {len(bench.trainer.learned)} epochs")
+    print(f"learned {len(trainer.learned)} epochs")

@@ -2,18 +2,16 @@
 
 import pytest
 
-from maskrcnn.project.config import Candidate
-from maskrcnn.tuning.comparison import (
+from maskrcnn.project.config import Candidate, Hyperband, Model, TuningSchedule, Variant
+from maskrcnn.tuning.candidates import (
     Interval,
-    Sweep,
-    SweptRate,
     check_comparisons,
     choose,
     compare,
+    find_changes,
     find_interval,
-    summarize,
 )
-from maskrcnn.tuning.runs import Run
+from maskrcnn.tuning.sweeps import Sweep, SweptRate
 
 CANDIDATES = {
     "imagenet_50_sgd": Candidate("imagenet.h5", "resnet50", "sgd"),
@@ -46,21 +44,6 @@ SWEEPS = {
 }
 
 
-def test_a_run_is_summed_up_by_its_best_epoch() -> None:
-    losses = enumerate([2.0, 1.23456, 1.5], start=1)
-    run = Run([{"epoch": epoch, "val_loss": loss, "val_mask_loss": 0.5} for epoch, loss in losses])
-    assert summarize(1e-3, run) == SweptRate(1e-3, 1.235, 2, None)
-
-
-def test_a_run_that_lost_all_objects_has_no_loss() -> None:
-    run = Run([{"epoch": 1, "val_loss": 0.1, "val_mask_loss": 0.0}])
-    assert summarize(1e-3, run) == SweptRate(1e-3, None, None, None)
-
-
-def test_a_run_that_diverged_counts_for_nothing_however_well_it_began() -> None:
-    assert summarize(1e-3, Run([{"epoch": 1, "val_loss": 0.1}], diverged_at_step=12)) == SweptRate(1e-3, None, None, 12)
-
-
 def test_the_lowest_loss_wins_each_at_its_best_rate() -> None:
     comparison = compare({name: SWEEPS[name] for name in COMPARISONS["start"]})
     assert comparison.winner == "coco_50_sgd"
@@ -76,6 +59,29 @@ def test_a_candidate_that_diverged_at_every_rate_loses() -> None:
     assert comparison.winner == "b"
     assert comparison.best["a"] is None
     assert comparison.why == "b reached 9 at rate 0.001; a learned at no rate"
+
+
+def test_losses_are_compared_unrounded_and_shown_with_the_digits_that_differ() -> None:
+    # the first listed is worse by 8e-5, which four digits would hide
+    comparison = compare({"a": sweep("coco_50_sgd", 1.52234), "b": sweep("coco_101_sgd", 1.52226)})
+    assert comparison.winner == "b"
+    assert comparison.why == "b reached 1.52226 at rate 0.001; a reached 1.52234 at rate 0.001"
+    assert comparison.best["a"] == SweptRate(1e-3, 1.52234, 3, None)
+
+
+@pytest.mark.parametrize("names", [("z", "a"), ("a", "z")])
+def test_the_first_listed_wins_a_tie_whatever_its_name(names: tuple[str, str]) -> None:
+    first, second = names
+    comparison = compare({first: sweep("coco_50_sgd", 2.0, 1.5), second: sweep("coco_101_sgd", 1.5, 3.0)})
+    assert comparison.winner == first
+    assert comparison.why == (
+        f"{first} reached 1.5 at rate 0.0001; {second} reached 1.5 at rate 0.001 (a tie: the first listed wins)"
+    )
+
+
+def test_losers_that_tie_are_no_tie() -> None:
+    losers = {name: sweep("coco_50_sgd", 2.0) for name in "ab"}
+    assert "tie" not in compare(losers | {"c": sweep("coco_101_sgd", 1.0)}).why
 
 
 def test_if_all_diverged_there_is_no_winner() -> None:
@@ -125,6 +131,20 @@ def test_the_interval_lies_between_the_best_and_its_better_neighbour(
 ) -> None:
     interval = find_interval("sgd", {"a": sweep("coco_101_sgd", *losses)})
     assert (interval.low, interval.high) == expected
+
+
+def test_the_lower_of_two_equal_neighbours_is_taken_and_the_tie_is_noted() -> None:
+    interval = find_interval("sgd", {"a": sweep("coco_101_sgd", 1.5, 1.0, 1.5)})
+    assert interval == Interval(
+        1e-5,
+        1e-4,
+        "a reached 1 at rate 0.0001; its better neighbour reached 1.5 at rate 1e-05 (a tie: the lower rate wins)",
+    )
+
+
+def test_an_interval_is_taken_from_the_first_of_two_equal_candidates() -> None:
+    first, second = sweep("coco_50_sgd", 2.0, 1.0, 3.0), sweep("coco_101_sgd", 1.0, 2.0, 3.0)
+    assert find_interval("sgd", {"z": first, "a": second}).why.startswith("z reached 1 at rate 0.0001")
 
 
 def test_the_order_of_the_rates_does_not_matter() -> None:
@@ -177,3 +197,28 @@ def test_a_start_of_its_own_may_go_with_a_backbone() -> None:
 def test_comparisons_that_say_nothing_are_refused(change: dict[str, list[str]], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         check_comparisons(COMPARISONS | change, CANDIDATES)
+
+
+MODEL = Model("resnet14", 8, 16, 16, 32, 8, (8.0, 16.0, 32.0, 48.0, 64.0), 24.0, 400)
+HYPERBAND = Hyperband("old.h5", "heads", 2, 1, TuningSchedule(1, 1, 1, 1, 1))
+VARIANTS = {
+    "base": Variant("old.h5", "heads"),
+    "flip": Variant("old.h5", "heads"),
+    "unfreeze": Variant("models/base.h5", "5+"),
+}
+
+
+def test_the_advice_names_every_key_to_change() -> None:
+    assert find_changes(Candidate("new.h5", "resnet26", "sgd"), MODEL, HYPERBAND, VARIANTS) == {
+        "hyperband.start": "new.h5",
+        "variants.base.start": "new.h5",
+        "variants.flip.start": "new.h5",
+        "model.backbone": "resnet26",
+    }
+
+
+def test_what_already_uses_the_winner_does_not_change() -> None:
+    assert find_changes(Candidate("old.h5", "resnet14", "adam"), MODEL, HYPERBAND, VARIANTS) == {}
+    assert find_changes(Candidate("old.h5", "resnet26", "sgd"), MODEL, HYPERBAND, VARIANTS) == {
+        "model.backbone": "resnet26"
+    }

@@ -1,0 +1,114 @@
+"""The recipe of a training: everything that it depends on, and the objects built from it."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from maskrcnn.data.batches import Batches
+from maskrcnn.data.records import read_records
+from maskrcnn.learning.checkpoints import fingerprint
+from maskrcnn.learning.trainer import Trainer, fix_randomness
+from maskrcnn.network.model import build_mask_rcnn
+from maskrcnn.network.weights import read_weights
+from maskrcnn.project.config import Hyperparameters, Model, Sampling, Shape, TuningSchedule, Variant
+
+RANDOM = "pins/random_weights.txt"  # start weights that are drawn, not read: DVC needs a file to depend on
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a training depends on, apart from the contents of its input files.
+
+    Args:
+        images: Folder that the image paths of the records start from.
+        image_shape: Height and width that the network sees, in pixels.
+        instance_cap: Truths an image is padded to.
+        model: The network.
+        sampling: What the losses are taken over.
+        variant: Start weights (a file, or `RANDOM`), layers that learn, loss weights and augmentation.
+        schedule: Seed, batches and epochs.
+        optimizer: `sgd` or `adam`.
+        hyperparameters: What the network learns with; None in a stage that tries several.
+        training: The split to learn from.
+        validation: The split that epochs are compared on.
+    """
+
+    images: str
+    image_shape: Shape
+    instance_cap: int
+    model: Model
+    sampling: Sampling
+    variant: Variant
+    schedule: TuningSchedule
+    optimizer: str
+    hyperparameters: Hyperparameters | None
+    training: str
+    validation: str
+
+    @property
+    def starts_at_random(self) -> bool:
+        """Whether the start weights are drawn from the schedule's seed."""
+        return self.variant.start == RANDOM
+
+    @property
+    def files(self) -> list[str]:
+        """The input files below the root: records and start weights. Images are not listed; the records name them."""
+        records = [records_file(self.training), records_file(self.validation)]
+        return records if self.starts_at_random else [*records, self.variant.start]
+
+
+class Assembly(NamedTuple):
+    """A trainer with its network, the stream to learn from, and the images to validate on."""
+
+    trainer: Trainer
+    training: Batches
+    validation: Batches
+
+
+def records_file(split: str) -> str:
+    """Returns the path of a split's records below the root."""
+    return f"data/processed/{split}.npz"
+
+
+def assemble(recipe: Recipe, root: Path) -> Assembly:
+    """Builds the network, its trainer and the batches of both splits.
+
+    The same recipe and files give the same weights, bit for bit: all random numbers follow from the schedule's seed.
+
+    Args:
+        recipe: What to build.
+        root: Folder that all paths of the recipe start from.
+    Raises:
+        FileNotFoundError: if records or start weights are missing.
+    """
+    schedule, variant = recipe.schedule, recipe.variant
+    fix_randomness(schedule.seed)
+    feed = partial(Batches, root=root / recipe.images, batch_size=schedule.batch_size, instance_cap=recipe.instance_cap)
+    records = read_records(root / records_file(recipe.training))
+    training = feed(records, steps=schedule.steps, seed=schedule.seed, augment=variant.augment)
+    validation = feed(read_records(root / records_file(recipe.validation)), steps=schedule.validation_steps)
+    network = build_mask_rcnn(
+        image_shape=recipe.image_shape, class_count=len(records.catalogue.class_names), **asdict(recipe.model)
+    )
+    if not recipe.starts_at_random:
+        read_weights(network, root / variant.start)
+    trainer = Trainer(
+        network,
+        training,
+        layers=variant.layers,
+        optimizer=recipe.optimizer,
+        sampling=recipe.sampling,
+        seed=schedule.seed,
+        frozen=variant.frozen,
+        loss_weights=variant.loss_weights,
+        live_batch_norm=schedule.live_batch_norm,
+    )
+    return Assembly(trainer, training, validation)
+
+
+def fingerprint_recipe(recipe: Recipe, root: Path) -> str:
+    """Returns a short digest of the recipe, its input files, the backend and this package's code."""
+    return fingerprint([recipe, keras.backend.backend()], [root / file for file in recipe.files])
