@@ -19,8 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_IDS, LABEL_IDS
 from maskrcnn.data.records import Record, write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS, LABEL_IDS
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.rle import decode_mask
 from maskrcnn.results.submission import write_submission

@@ -19,8 +19,8 @@ import numpy as np
 
 from maskrcnn.data.augmentation import make_augmenter
 from maskrcnn.data.batches import Batches
-from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import Record, Records, read_records, write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES
 
 REPEATS = 30
 AUGMENTED = 100  # images; crops and flips leave every second one as it is

@@ -30,13 +30,13 @@ import keras
 import numpy as np
 
 from maskrcnn.data.batches import pad_truth
-from maskrcnn.data.cityscapes import read_frames
 from maskrcnn.data.images import read_image
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import build_record
 from maskrcnn.inference import detect
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import write_weights
+from maskrcnn.readers.cityscapes import read_frames
 from maskrcnn.street.synthetic import write_city
 
 REPOSITORY = Path(__file__).parents[1]

@@ -22,7 +22,8 @@ import numpy as np
 from cityscapesscripts.helpers.annotation import Annotation as TheirAnnotation
 from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 
-from maskrcnn.data.cityscapes import (
+from maskrcnn.data.records import build_record
+from maskrcnn.readers.cityscapes import (
     CLASS_NAMES,
     Annotation,
     CityscapesFrame,
@@ -31,7 +32,6 @@ from maskrcnn.data.cityscapes import (
     read_annotation,
     read_frames,
 )
-from maskrcnn.data.records import build_record
 
 SHAPE = (1024, 2048)
 MAX_DRAW_MS, MIN_RECORDS_PER_S = 100, 5

@@ -15,12 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from rich.progress import track
 
-from maskrcnn.data import cityscapes, coco
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.data.frames import Frame
 from maskrcnn.data.images import Shape, read_image
 from maskrcnn.data.records import Record, build_record, decode_map, write_records
-from maskrcnn.data.splits import build_records
 from maskrcnn.pictures.truth import draw_truth
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Data, Preprocess, Split
@@ -28,6 +26,8 @@ from maskrcnn.project.files import whole_folder
 from maskrcnn.project.metrics import write_metrics
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import read_images_root
+from maskrcnn.readers import cityscapes, coco
+from maskrcnn.readers.splits import build_records
 
 Reader = Callable[..., tuple[Sequence[Frame], Catalogue]]
 

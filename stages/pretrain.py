@@ -16,15 +16,15 @@ import tempfile
 
 from rich.progress import track
 
-from maskrcnn.data.cityscapes import read_frames
 from maskrcnn.data.records import write_records
-from maskrcnn.data.splits import build_records
 from maskrcnn.learning.recipe import RANDOM, Recipe, records_file
 from maskrcnn.learning.training import train
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Shape, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params
+from maskrcnn.readers.cityscapes import read_frames
+from maskrcnn.readers.splits import build_records
 from maskrcnn.street.synthetic import write_cities
 
 CITIES = 8  # of each folder, so that all cores draw

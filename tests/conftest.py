@@ -16,6 +16,7 @@ from jaxtyping import install_import_hook
 install_import_hook(
     [
         "maskrcnn.data",
+        "maskrcnn.readers",
         "maskrcnn.street",
         "maskrcnn.learning",
         "maskrcnn.results",

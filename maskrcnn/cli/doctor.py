@@ -15,10 +15,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from maskrcnn.data.cityscapes import IMAGE_END, POLYGONS_END
 from maskrcnn.network.weights.released import tell_source
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import check_params
+from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax")

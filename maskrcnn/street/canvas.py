@@ -75,7 +75,7 @@ def outline(shape: Silhouette) -> Polygon | None:
     """Traces the largest piece of a silhouette.
 
     Returns:
-        Whole `(x, y)` image pixels, at most `MARGIN` outside the image; `maskrcnn.data.polygons` fills them to the
+        Whole `(x, y)` image pixels, at most `MARGIN` outside the image; `maskrcnn.readers.polygons` fills them to the
         silhouette again. None if they enclose nothing.
     """
     contours, _ = cv2.findContours(shape.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

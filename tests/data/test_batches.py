@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.batches import Batches, pad_truth
-from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import Record, Records, read_records, write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, make_record
 
 COUNT = 5

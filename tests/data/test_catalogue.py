@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.catalogue import Catalogue, assign_labels, decode_catalogue, encode_catalogue, spread_colors
-from maskrcnn.data.cityscapes import CITYSCAPES
+from maskrcnn.readers.cityscapes import CITYSCAPES
 
 PETS = Catalogue(("background", "cat", "dog"), {1: 1, 2: 2, 3: 2}, frozenset({0, 4}))
 

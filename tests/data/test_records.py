@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.catalogue import encode_catalogue
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_IDS, paint_instances, read_annotation
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import (
     Record,
@@ -18,8 +17,9 @@ from maskrcnn.data.records import (
     read_records,
     write_records,
 )
-from tests.data.frames import Corners, rectangle, write_frame
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS, paint_instances, read_annotation
 from tests.data.test_catalogue import PETS
+from tests.readers.frames import Corners, rectangle, write_frame
 
 RAW, HALF, MINI = (64, 128), (32, 64), (7, 9)  # 63 bits do not fill the last of 8 bytes
 OBJECTS: list[tuple[str, Corners]] = [

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import read_records, write_records
 from maskrcnn.learning.loss_model import LossModel
 from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.project.config import Sampling
+from maskrcnn.readers.cityscapes import CITYSCAPES
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, make_batch, network, reset
 
 SAMPLING = Sampling(num_proposals=100, num_anchors=64, num_rois=24, positive_fraction=0.33)

@@ -7,12 +7,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from maskrcnn.data.cityscapes import CLASS_NAMES, paint_instances, read_annotation
 from maskrcnn.data.images import read_image
 from maskrcnn.data.records import Record, build_record
 from maskrcnn.pictures.panels import spread_colors
 from maskrcnn.pictures.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks
-from tests.data.frames import rectangle, write_frame
+from maskrcnn.readers.cityscapes import CLASS_NAMES, paint_instances, read_annotation
+from tests.readers.frames import rectangle, write_frame
 
 SHAPE = (64, 128)
 

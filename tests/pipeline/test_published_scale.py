@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from maskrcnn.cli.doctor import IMAGE_COUNTS
-from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.project.params import read_whole, read_yaml
+from maskrcnn.readers.cityscapes import CLASS_NAMES
 from stages.scale import main
 
 ROOT = Path(__file__).parents[2]

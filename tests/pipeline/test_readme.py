@@ -7,9 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_yaml
+from maskrcnn.readers.cityscapes import CLASS_NAMES
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.catalogue import Catalogue
-from maskrcnn.data.cityscapes import CITYSCAPES
+from maskrcnn.readers.cityscapes import CITYSCAPES
 from maskrcnn.scoring.average_precision import mean_ap
 from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area, score_cityscapes
 from tests.scoring.scenes import SMALL_CROWD, make_scene

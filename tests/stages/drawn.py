@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_IDS
 from maskrcnn.data.records import write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
 from tests.stages.scored import make_record

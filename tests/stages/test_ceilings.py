@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.cityscapes import CITYSCAPES
 from maskrcnn.data.records import write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES
 from stages.ceilings import main
 from tests.stages.scored import make_record
 

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.data.records import write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.evaluate import main
 from tests.stages.drawn import PARAMS, write_params

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from maskrcnn.data import splits
-from maskrcnn.data.cityscapes import CITYSCAPES, read_frames
 from maskrcnn.data.records import Record, Records, build_record, read_records, write_records
+from maskrcnn.readers import splits
+from maskrcnn.readers.cityscapes import CITYSCAPES, read_frames
 from stages import preprocess
 from stages.preprocess import choose_fullest, count_classes, count_truth, main
-from tests.data.coco_files import CAT, DOG, WOLF, annotate, compress, list_runs, make_mask, write_coco
-from tests.data.coco_files import rectangle as rectangle_of
-from tests.data.frames import Corners, rectangle, write_frame
+from tests.readers.coco_files import CAT, DOG, WOLF, annotate, compress, list_runs, make_mask, write_coco
+from tests.readers.coco_files import rectangle as rectangle_of
+from tests.readers.frames import Corners, rectangle, write_frame
 
 RAW = (64, 128)
 IMAGES, TRUTH = "leftImg8bit/val", "gtFine/val"

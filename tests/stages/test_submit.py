@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from maskrcnn.data.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.data.records import write_records
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.submit import main
 from tests.stages.scored import make_record

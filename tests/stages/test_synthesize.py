@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.data.cityscapes import read_annotation, read_frames
+from maskrcnn.readers.cityscapes import read_annotation, read_frames
 from stages.synthesize import main
 
 PARAMS = """

@@ -12,12 +12,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.catalogue import Classes
-from maskrcnn.data.cityscapes import CLASS_NAMES, make_catalogue
 from maskrcnn.data.records import write_records
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.tensors import open_tensors
 from maskrcnn.project.config import Model
 from maskrcnn.project.params import read_params, read_yaml
+from maskrcnn.readers.cityscapes import CLASS_NAMES, make_catalogue
 from stages import weights
 from tests.network.weights.files import NARROW, build, replace, scramble
 from tests.stages.scored import make_record

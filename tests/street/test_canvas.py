@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.polygons import paint_polygons
+from maskrcnn.readers.polygons import paint_polygons
 from maskrcnn.street.canvas import MARGIN, blank_canvas, develop, outline, paint, silhouette
 from maskrcnn.street.figures import Figure, box, ellipse, patch
 from maskrcnn.street.placement import FLAT, Placement

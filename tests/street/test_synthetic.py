@@ -12,7 +12,7 @@ from cityscapesscripts.helpers.annotation import Annotation
 from cityscapesscripts.helpers.labels import id2label, name2label
 from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 
-from maskrcnn.data.cityscapes import CLASS_NAMES, read_annotation, read_frames
+from maskrcnn.readers.cityscapes import CLASS_NAMES, read_annotation, read_frames
 from maskrcnn.street import synthetic
 from maskrcnn.street.canvas import MARGIN
 from maskrcnn.street.synthetic import Scene, draw_scene, write_cities, write_city

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskrcnn.data.cityscapes import CLASS_NAMES
+from maskrcnn.readers.cityscapes import CLASS_NAMES
 from maskrcnn.street import traffic as street
 from maskrcnn.street.canvas import Silhouette, blank_canvas, silhouette
 from maskrcnn.street.placement import Camera

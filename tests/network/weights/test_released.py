@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.data import cityscapes
 from maskrcnn.network.weights import released
 from maskrcnn.network.weights.released import RELEASES, Release, map_classes, verify_digest
+from maskrcnn.readers import cityscapes
 
 CONTENT = b"weights"
 MD5, SHA256 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha256(CONTENT).hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from maskrcnn.data.cityscapes import CityscapesFrame, make_frame
+from maskrcnn.readers.cityscapes import CityscapesFrame, make_frame
 
 Corners = list[tuple[float, float]]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrcnn.data.polygons import find_spans, paint_polygons
+from maskrcnn.readers.polygons import find_spans, paint_polygons
 
 SHAPE = (12, 15)
 

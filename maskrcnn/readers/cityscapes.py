@@ -19,8 +19,8 @@ from jaxtyping import UInt16
 from maskrcnn.data.catalogue import Catalogue, Classes, assign_labels
 from maskrcnn.data.frames import Frame, Truth, quote_paths
 from maskrcnn.data.images import Shape, check_image
-from maskrcnn.data.polygons import Points, paint_polygons
 from maskrcnn.project.notation import InstanceMap
+from maskrcnn.readers.polygons import Points, paint_polygons
 
 CLASS_NAMES = (
     "background",

@@ -19,7 +19,7 @@ from pycocotools import mask as run_lengths
 from maskrcnn.data.catalogue import MAX_ID, Catalogue, Classes, assign_labels
 from maskrcnn.data.frames import Frame, Truth, quote_paths
 from maskrcnn.data.images import Shape, check_image
-from maskrcnn.data.segmentations import encode_mask
+from maskrcnn.readers.segmentations import encode_mask
 
 INSTANCE_BASE = Catalogue.instance_base
 MAX_CLASSES = (MAX_ID + 1) // INSTANCE_BASE - 1  # an instance is class_id * INSTANCE_BASE + number, in 16 bits

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskrcnn.data.coco import read_frames
 from maskrcnn.data.frames import Truth
-from tests.data.coco_files import (
+from maskrcnn.readers.coco import read_frames
+from tests.readers.coco_files import (
     CAT,
     CATEGORIES,
     DOG,

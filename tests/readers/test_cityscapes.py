@@ -12,7 +12,7 @@ from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrcnn.data.cityscapes import (
+from maskrcnn.readers.cityscapes import (
     CITYSCAPES,
     CLASS_IDS,
     CLASS_NAMES,
@@ -26,7 +26,7 @@ from maskrcnn.data.cityscapes import (
     read_annotation,
     read_frames,
 )
-from tests.data.frames import Corners, rectangle, write_frame
+from tests.readers.frames import Corners, rectangle, write_frame
 
 SHAPE = (64, 128)
 IMAGES, TRUTH = "leftImg8bit/train", "gtFine/train"

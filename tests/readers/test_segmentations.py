@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
 
-from maskrcnn.data.segmentations import encode_mask
-from tests.data.coco_files import compress, list_runs, make_mask, rectangle
+from maskrcnn.readers.segmentations import encode_mask
+from tests.readers.coco_files import compress, list_runs, make_mask, rectangle
 
 SHAPE = (8, 10)
 

@@ -1,0 +1,1 @@
+"""Readers of datasets: images and annotations of one format, as frames and a catalogue."""
