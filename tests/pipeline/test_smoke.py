@@ -49,10 +49,8 @@ def find_stages(output: str) -> list[str]:
     return re.findall(r"Running stage '(\S+)'", output)
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository at the smoke scale after one `dvc repro`, all of it committed."""
-    root = tmp_path_factory.mktemp("smoke")
+def begin_repository(root: Path) -> Path:
+    """Makes a repository of git and DVC at the smoke scale, in which nothing has run."""
     for name in (*CODE, *PRETRAINED, "params.yaml"):
         source, target = ROOT / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +60,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "dvc.lock", root / "dvc.lock")
     scale.main("smoke", root)
     commit(root, "The smoke scale")
+    return root
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository at the smoke scale after one `dvc repro`, all of it committed."""
+    root = begin_repository(tmp_path_factory.mktemp("smoke"))
     dvc(root, "repro")
     commit(root, "The study at the smoke scale")
     return root
