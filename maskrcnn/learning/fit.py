@@ -68,8 +68,8 @@ def fit(
 class Progress(keras.callbacks.Callback):
     """Keeps the rows, the best weights and the whole state of a training after every epoch.
 
-    Keras' own callbacks do not resume exactly: `BackupAndRestore` leaves out the seeds, `EarlyStopping` forgets how
-    long it has waited, and `CSVLogger` appends an epoch again that was written before a kill and trained once more.
+    Keras' own callbacks do not resume exactly: `BackupAndRestore` leaves out the seeds, `EarlyStopping` counts its
+    patience anew, and `CSVLogger` repeats an epoch that was written before a kill and is trained once more.
 
     Args:
         trainer: The trainer.
@@ -85,11 +85,12 @@ class Progress(keras.callbacks.Callback):
         self.rows: list[Row] = []
 
     def resume(self) -> None:
-        """Restores the state after the last whole epoch, if there is one."""
+        """Restores the state after the last whole epoch and writes the history, if there was one."""
         if saved := load_state(self.state):
             state, progress = saved
             self.trainer.write_state(state)
             self.rows = progress["rows"]
+            self._write_history()
 
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         """Keeps an epoch whose figures are finite; of others the trainer raises `Divergence`."""
@@ -100,7 +101,7 @@ class Progress(keras.callbacks.Callback):
         if self.best_row() is row:
             write_weights(self.trainer.network, self.best_weights)
         save_state(self.state, self.trainer.read_state(), {"rows": self.rows})
-        write_text(self.history, pd.DataFrame(self.rows).to_csv(index=False))
+        self._write_history()
         if self.is_stuck():
             self.model.stop_training = True
 
@@ -116,6 +117,9 @@ class Progress(keras.callbacks.Callback):
         """Returns the number of the best epoch, the number of epochs, and the figures of the best one."""
         row = dict(self.best_row())
         return {"best_epoch": row.pop("epoch"), "epochs": len(self.rows), **row}
+
+    def _write_history(self) -> None:
+        write_text(self.history, pd.DataFrame(self.rows).to_csv(index=False))
 
     def _best_index(self) -> int:
         return min(range(len(self.rows)), key=lambda index: validation_loss(self.rows[index]))

@@ -112,7 +112,7 @@ class LossModel(keras.Model):
         }
 
     def _head_losses(
-        self, pyramid: tuple[Array, ...], targets: RoiTargets, live_batch_norm: bool
+        self, pyramid: tuple[Float[Array, "B _ _ C"], ...], targets: RoiTargets, live_batch_norm: bool
     ) -> dict[str, MeanLoss]:
         positive_slots = targets.positive.shape[1]
         rois, class_ids = targets.rois[:, :positive_slots], targets.class_ids[:, :positive_slots]

@@ -10,6 +10,9 @@ from keras import ops
 from maskrcnn.network.ops.boxes import areas, pairwise_ioa, pairwise_iou
 from maskrcnn.project.notation import Array
 
+# Of every anchor: its highest IoU with a truth, that truth, whether it is the best of some truth, highest crowd IoU
+_Overlaps = tuple[Float[Array, "B A"], Int[Array, "B A"], Bool[Array, "B A"], Float[Array, "B A"]]
+
 
 def match_anchors(
     anchors: Num[Array, "A 4"],
@@ -48,7 +51,7 @@ def match_anchors(
     is_truth, is_crowd = truth_kinds(gt_boxes, gt_class_ids, gt_is_crowd)
     anchors = ops.expand_dims(anchors, 0)
 
-    def add_truth(index: int | Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def add_truth(index: int | Int[Array, ""], state: _Overlaps) -> _Overlaps:
         best, matches, is_best, best_crowd = state
         iou = pairwise_iou(anchors, _column(gt_boxes, index))[..., 0]
         best_crowd = ops.maximum(best_crowd, ops.where(_column(is_crowd, index), iou, 0.0))

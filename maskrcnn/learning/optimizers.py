@@ -1,15 +1,14 @@
-"""SGD and Adam whose momentum is a variable, so that a step that is traced once serves every hyperparameter."""
-
-from typing import Any
+"""SGD and Adam whose momentum is a variable, so that one traced step serves every value of it."""
 
 import keras
+from jaxtyping import Float
 from keras import ops
 
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.project.notation import Array
 
 CLIP_NORM = 5.0
-KERAS_MOMENTUM = 0.9  # any but 0, for which Keras' SGD would keep no slots
+KERAS_MOMENTUM = 0.9  # replaced by `momentum_rate`; with 0 Keras' SGD would keep no slots
 
 
 class SGD(keras.optimizers.SGD):
@@ -19,7 +18,9 @@ class SGD(keras.optimizers.SGD):
         super().__init__(momentum=KERAS_MOMENTUM, global_clipnorm=CLIP_NORM)
         self.momentum_rate = self.add_variable((), name="momentum_rate")
 
-    def update_step(self, gradient: Array, variable: Any, learning_rate: Array) -> None:
+    def update_step(
+        self, gradient: Float[Array, "*shape"], variable: keras.Variable, learning_rate: Float[Array, ""]
+    ) -> None:
         """Moves one variable: `m <- momentum * m - rate * gradient`, `v <- v + m`."""
         slot = self.momentums[self._get_variable_index(variable)]
         step = ops.cast(gradient, variable.dtype) * ops.cast(learning_rate, variable.dtype)
@@ -39,7 +40,7 @@ OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
 
 
 def make_optimizer(name: str) -> SGD | Adam:
-    """Returns an optimizer that clips gradients to a global norm of 5; `set_hyperparameters` sets the rest.
+    """Returns an optimizer that clips gradients to the global norm `CLIP_NORM`; `set_hyperparameters` sets the rest.
 
     Args:
         name: `sgd` or `adam`.

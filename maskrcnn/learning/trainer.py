@@ -150,8 +150,8 @@ class Trainer:
 class _Watch(keras.callbacks.Callback):
     """Keeps the row of every epoch and stops at the first loss that is not finite.
 
-    Keras' `TerminateOnNaN` sees neither the validation nor the losses of weight 0, and raises or prints, where the
-    step is needed. This one does not raise either: Keras would leave the feeder's thread behind.
+    Keras' `TerminateOnNaN` checks neither the validation nor the single losses. This callback does not raise: Keras
+    would not end the thread that feeds it.
     """
 
     def __init__(self, steps: int):

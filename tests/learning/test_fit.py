@@ -110,9 +110,12 @@ def test_a_stopped_training_resumes_exactly(
 
 def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer, split: tuple) -> None:
     best, folder, _ = long
+    rows = history(folder)
+    (folder / "history.csv").unlink()
     split[0].asked.clear()
     assert train(trainer, split, folder) == best
     assert split[0].asked == []
+    assert history(folder) == rows
 
 
 def test_an_epoch_that_is_not_finite_is_not_kept(
