@@ -51,15 +51,15 @@ class Data:
 
     Args:
         root: Folder of images and annotations.
-        format: `cityscapes` or `coco`.
         image_shape: Height and width that every raw image must have, in pixels; None where sizes vary.
+        format: `cityscapes` or `coco`.
         classes: By the name of a class, the labels of the data set that it merges; None takes every label as a class.
     """
 
     root: str
-    format: Format
     image_shape: Shape | None
-    classes: dict[str, list[str]] | None
+    format: Format = "cityscapes"
+    classes: dict[str, list[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,15 @@ class Preprocess:
 
     Args:
         image_shape: Height and width, multiples of 64.
-        fit: How raw images get this size, `stretch` or `letterbox`, see `maskrcnn.data.images.fit_shape`.
+        mini_mask_shape: Height and width of the mini-masks.
         instance_cap: Truths that an image is padded to.
+        fit: How raw images get `image_shape`, `stretch` or `letterbox`, see `maskrcnn.data.images.fit_shape`.
     """
 
     image_shape: tuple[Side, Side]
-    fit: Fit
     mini_mask_shape: Shape
     instance_cap: Count
+    fit: Fit = "stretch"
 
 
 @dataclass(frozen=True)
