@@ -1,4 +1,4 @@
-"""Half-done work: who holds it, how long it lasts, and that it comes back whole."""
+"""Checkpoints: their fingerprint, who holds them, how long they last, and that a state comes back whole."""
 
 import os
 import subprocess
@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.learning.checkpoints import fingerprint, load_state, open_checkpoints, save_state
+import maskrcnn
+from maskrcnn.learning import checkpoints
+from maskrcnn.learning.checkpoints import fingerprint, load_progress, load_state, open_checkpoints, save_state
 
 
 @dataclass
@@ -17,7 +19,7 @@ class Settings:
     rate: float
 
 
-def test_a_fingerprint_follows_settings_and_files(tmp_path: Path):
+def test_a_fingerprint_follows_settings_and_files(tmp_path: Path) -> None:
     path = tmp_path / "records.npz"
     path.write_bytes(b"one")
     first = fingerprint([Settings(0.1)], [path])
@@ -27,7 +29,21 @@ def test_a_fingerprint_follows_settings_and_files(tmp_path: Path):
     assert fingerprint([Settings(0.1)], [path]) != first
 
 
-def test_the_folder_goes_with_success_and_stays_otherwise(tmp_path: Path):
+def test_a_fingerprint_follows_the_code_of_the_whole_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(maskrcnn.__file__).parent == checkpoints.PACKAGE
+    for name in ("__init__.py", "network/ops/nms.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one")
+    monkeypatch.setattr(checkpoints, "PACKAGE", tmp_path)
+    first = fingerprint([], [])
+    assert fingerprint([], []) == first
+    (tmp_path / "network/ops/nms.py").write_text("two")
+    second = fingerprint([], [])
+    (tmp_path / "network/ops/new.py").write_text("three")
+    assert len({first, second, fingerprint([], [])}) == 3
+
+
+def test_the_folder_goes_with_success_and_stays_otherwise(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), open_checkpoints(tmp_path, "train", "ab") as folder:
         (folder / "half").touch()
         raise KeyboardInterrupt
@@ -37,7 +53,7 @@ def test_the_folder_goes_with_success_and_stays_otherwise(tmp_path: Path):
     assert list((tmp_path / "checkpoints/train").iterdir()) == []
 
 
-def test_a_second_writer_is_refused_by_pid(tmp_path: Path):
+def test_a_second_writer_is_refused_by_pid(tmp_path: Path) -> None:
     second = "import sys, pathlib; from maskrcnn.learning.checkpoints import open_checkpoints as o\n"
     second += "with o(pathlib.Path(sys.argv[1]), 'train', 'ab'): pass"
     with open_checkpoints(tmp_path, "train", "ab"):
@@ -46,13 +62,15 @@ def test_a_second_writer_is_refused_by_pid(tmp_path: Path):
     assert f"must be free; the running process {os.getpid()} writes there" in process.stderr
 
 
-def test_the_repository_of_a_temporary_workspace_keeps_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_repository_of_a_temporary_workspace_keeps_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "original"))
     with open_checkpoints(tmp_path / "workspace", "train", "ab") as folder:
         assert folder == tmp_path / "original/checkpoints/train/ab"
 
 
-def test_a_state_comes_back_bit_by_bit(tmp_path: Path):
+def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
     state = {"0": np.array([1e-30, np.pi], np.float32), "1": np.array([7, 8], np.uint32)}
     save_state(tmp_path / "last.npz", state, {"rows": [{"epoch": 1, "loss": 0.1}]})
     loaded, progress = load_state(tmp_path / "last.npz")
@@ -63,5 +81,11 @@ def test_a_state_comes_back_bit_by_bit(tmp_path: Path):
         np.testing.assert_array_equal(loaded[key], values)
 
 
-def test_no_state_is_none(tmp_path: Path):
+def test_no_state_is_none(tmp_path: Path) -> None:
     assert load_state(tmp_path / "last.npz") is None
+    assert load_progress(tmp_path / "last.npz") is None
+
+
+def test_progress_is_read_without_the_state(tmp_path: Path) -> None:
+    save_state(tmp_path / "last.npz", {"0": np.zeros(3)}, {"rows": [{"epoch": 1}]})
+    assert load_progress(tmp_path / "last.npz") == {"rows": [{"epoch": 1}]}
