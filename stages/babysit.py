@@ -2,7 +2,9 @@
 
 Reads   data/processed/reduced_training.npz, the images below data.root, babysit.start
 Writes  tuning/babysit/{verdict.yaml,history.csv}
-Params  data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, babysit
+Params  data.root, preprocess.image_shape, preprocess.instance_cap, sampling, babysit,
+        model.backbone_width, model.fpn_channels, model.rpn_channels, model.box_channels, model.mask_channels,
+        model.anchor_scales, model.canonical_roi_size, model.num_candidates
 """
 
 import sys

@@ -20,9 +20,12 @@ def declared(stage: dict[str, Any]) -> set[str]:
 
 
 def documented(source: str) -> set[str]:
-    """The names of the docstring's entry `Params  data, splits.<split>`; what varies becomes a star."""
-    line = re.search(r"^Params +((?:.|\n +)*)$", ast.get_docstring(ast.parse(source)) or "", re.MULTILINE)
-    return {re.sub(r"<.*?>", "*", name.strip()) for name in line[1].split(",")} if line else set()
+    """The names of the docstring's line `Params  data, splits.<split>`; what varies becomes a star.
+
+    A line that ends with a comma is continued by the next.
+    """
+    text = re.search(r"^Params +((?:.*,\n)*.*)$", ast.get_docstring(ast.parse(source)) or "", re.MULTILINE)
+    return {re.sub(r"<.*?>", "*", name.strip()) for name in text[1].split(",")} if text else set()
 
 
 def read(source: str) -> Iterator[str]:

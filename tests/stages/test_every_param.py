@@ -1,0 +1,267 @@
+"""Every param that a stage declares changes what it assembles, trains with or writes; no other does.
+
+A new field of a section needs no line here: a stage that reads it and does nothing with it fails. How a recipe shows
+in the assembled network, trainer and batches is tested in tests/learning/test_recipe.py.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+
+from maskrcnn.learning import training
+from maskrcnn.learning.recipe import Recipe
+from maskrcnn.project import config
+from maskrcnn.project.params import read_yaml
+from maskrcnn.results.predictions import Predictions
+from stages import babysit, coarse, hyperband, predict, pretrain, train
+from tests.pipeline.test_params import documented
+from tests.tuning.fakes import FakeAssembly, FakeTrainer
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:currentThread.. is deprecated"),  # Keras Tuner's
+    pytest.mark.filterwarnings("ignore:getName.. is deprecated"),
+]
+ROOT = Path(__file__).parents[2]
+KINDS = {
+    "data": config.Data,
+    "preprocess": config.Preprocess,
+    "model": config.Model,
+    "sampling": config.Sampling,
+    "train": config.Train,
+    "variants.base": config.Variant,
+    "pretrain": config.Pretrain,
+    "babysit": config.Babysit,
+    "coarse": config.Coarse,
+    "candidates.reference": config.Candidate,
+    "hyperband": config.Hyperband,
+    "search.sgd": config.SearchSpace,
+    "predict": config.Predict,
+}
+# Values that the rules of `change` would not make different enough.
+SPECIAL = {"train.hyperparameters": "other.yaml", "babysit.fall": 0.9, "search.sgd.learning_rate": [2e-5, 3e-5]}
+WRITTEN = ("tuning", "plots", "metrics")
+HYPERPARAMETERS = "optimizer: sgd\nlearning_rate: {}\nmomentum: 0.9\nweight_decay: 0.0\n"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage, and the item of its section that is run."""
+
+    module: Any
+    item: tuple[str, ...]
+    sections: tuple[str, ...]
+
+
+SHARED = ("data", "preprocess", "model", "sampling")
+STAGES = {
+    "train": Stage(train, ("base",), (*SHARED, "train", "variants.base")),
+    "pretrain": Stage(pretrain, (), (*SHARED, "pretrain")),
+    "babysit": Stage(babysit, (), (*SHARED, "babysit")),
+    "coarse": Stage(coarse, ("reference",), (*SHARED, "coarse", "candidates.reference")),
+    "hyperband": Stage(hyperband, ("sgd",), (*SHARED, "hyperband", "search.sgd")),
+    "predict": Stage(predict, ("base",), ("model", "predict")),
+}
+
+
+def find_leaves(kind: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yields name, type and default of every field of a section and of the sections in it."""
+    types = get_type_hints(kind)
+    for entry in fields(kind):
+        name, hint = f"{path}.{entry.name}", types[entry.name]
+        if is_dataclass(hint):
+            yield from find_leaves(hint, name)
+        else:
+            factory = entry.default_factory
+            yield name, hint, factory() if callable(factory) else entry.default
+
+
+def change(hint: Any, value: Any) -> Any:
+    """Returns another value of a type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        return (
+            change(arguments[0], {int: 1, float: 1.0, str: ""}[arguments[0]])
+            if value is None
+            else change(arguments[0], value)
+        )
+    if origin is list:
+        return [*value, change(arguments[0], {str: "x", float: 1e-5}[arguments[0]])]
+    if origin is tuple:
+        return [change(arguments[0], item) for item in value]
+    if origin is dict:
+        return value | {"another": [] if get_origin(arguments[1]) is list else 0.25}
+    rules: dict[Any, Callable[[Any], Any]] = {
+        bool: lambda value: not value,
+        int: lambda value: value + 1,
+        float: lambda value: value / 2 or 0.25,
+        str: lambda value: f"{value}_other",
+    }
+    return rules[hint](value)
+
+
+def make_params() -> dict[str, Any]:
+    """Returns the demo's params, shortened."""
+    params = read_yaml(ROOT / "params.yaml")
+    params["babysit"] |= {"fall": 0.2}
+    params["babysit"]["hyperparameters"] |= {"learning_rate": 1e-3}
+    params["babysit"]["schedule"] |= {"epochs": 2}
+    params["coarse"] |= {"learning_rates": [0.001, 0.0001]}
+    params["coarse"]["schedule"] |= {"epochs": 2}
+    params["hyperband"]["schedule"] |= {"epochs": 2}
+    params["search"]["sgd"]["learning_rate"] = [1e-5, 1e-3]
+    params["train"]["hyperparameters"] = "one.yaml"
+    return params
+
+
+def observe(name: str, params: dict[str, Any]) -> str:
+    """Runs a stage without its network; returns all that it assembles, trains with and writes."""
+    stage, seen = STAGES[name], Seen()
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        root = Path(folder)
+        (root / "params.yaml").write_text(json.dumps(params))  # JSON is YAML
+        for file, rate in (("one.yaml", 0.1), ("other.yaml", 0.2)):
+            (root / file).write_text(HYPERPARAMETERS.format(rate))
+        seen.replace_network(patch, stage.module)
+        try:
+            stage.module.main(*stage.item, root)
+        except (ValueError, EndOfTest) as error:
+            seen.note("error", str(error))
+        seen.note("learned", seen.assembly.trainer.learned)
+        for path in sorted(path for folder in WRITTEN for path in (root / folder).rglob("*.*")):
+            seen.note(path.relative_to(root).as_posix(), path.read_text())
+    return "\n".join(seen.notes)
+
+
+class EndOfTest(Exception):
+    """Ends a stage where nothing more is to be seen."""
+
+
+class Learner(FakeTrainer):
+    """A fake trainer whose loss before the first step is 2."""
+
+    network = None
+
+    def evaluate(self, _: object) -> dict[str, float]:
+        return {"loss": 2.0}
+
+
+class Seen:
+    """What a stage hands over to what is replaced here."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.assembly = FakeAssembly(Learner())
+
+    def note(self, *words: object) -> None:
+        self.notes.append(" ".join(map(str, words)))
+
+    def replace_network(self, patch: pytest.MonkeyPatch, stage: Any) -> None:
+        """Replaces all that needs a network, images or records."""
+        for module in {stage, training}:
+            for name in ("assemble", "fit", "write_weights", "load_progress", "fingerprint_recipe"):
+                if hasattr(module, name):
+                    patch.setattr(module, name, getattr(self, name))
+        if stage is pretrain:
+            for name in ("write_cities", "find_frames", "build_records", "write_records"):
+                patch.setattr(pretrain, name, self.returning(name, []))
+        if stage is predict:
+            record = SimpleNamespace(image_path="a.png", name="a")
+            records = RecordsOfOne(record)
+            patch.setattr(predict, "read_records", lambda _: records)
+            patch.setattr(predict, "read_image", lambda *_: np.zeros((64, 64, 3), np.uint8))
+            patch.setattr(predict, "read_weights", lambda *_: None)
+            patch.setattr(predict, "build_mask_rcnn", self.returning("build", None))
+            patch.setattr(predict, "detect_batch", self.detect_batch)
+
+    def returning(self, name: str, value: Any) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            self.note(name, [item for item in arguments if not isinstance(item, Path)], sorted(keywords.items()))
+            return value
+
+        return call
+
+    def assemble(self, recipe: Recipe, root: Path) -> Any:
+        # All that `assemble` does not use must show elsewhere.
+        unused = {"epochs": 0, "cosine": None, "patience": None}
+        schedule = {key: value for key, value in vars(recipe.schedule).items() if key not in unused}
+        self.note("recipe", vars(replace(recipe, hyperparameters=None)) | {"schedule": schedule})
+        return self.assembly(recipe, root)
+
+    def fit(self, *_: Any, hyperparameters: Any, schedule: Any, **__: Any) -> dict[str, float]:
+        self.note("fit", hyperparameters, schedule.epochs, schedule.cosine, schedule.patience)
+        return {}
+
+    def write_weights(self, _: Any, path: Path, **__: Any) -> None:
+        self.note("weights", path.name)
+
+    def load_progress(self, _: Path) -> dict[str, Any]:
+        return {"rows": []}
+
+    def fingerprint_recipe(self, *_: Any) -> str:
+        return "fingerprint"
+
+    def detect_batch(self, _: Any, images: np.ndarray, **arguments: Any) -> list[Predictions]:
+        self.note("detect", images.shape, sorted(arguments.items()))
+        raise EndOfTest
+
+
+class RecordsOfOne(list):
+    """The records of a split with one image."""
+
+    def __init__(self, record: Any):
+        super().__init__([record])
+        self.image_shape = (64, 64)
+        self.catalogue = SimpleNamespace(class_names=("background", "car"))
+
+
+@cache
+def observe_base(name: str) -> str:
+    return observe(name, make_params())
+
+
+def is_declared(name: str, path: str) -> bool:
+    """Returns whether the docstring of the stage's script lists a param, or a section that it belongs to."""
+    stage = STAGES[name]
+    listed = documented(Path(stage.module.__file__).read_text())
+    items = {entry.replace("*", stage.item[0]) if stage.item else entry for entry in listed}
+    return any(f"{path}.".startswith(f"{entry}.") for entry in items)
+
+
+CASES = [
+    pytest.param(name, path, hint, default, id=f"{name}-{path}")
+    for name, stage in STAGES.items()
+    for section in stage.sections
+    for path, hint, default in find_leaves(KINDS[section], section)
+]
+
+
+@pytest.mark.parametrize(("name", "path", "hint", "default"), CASES)
+def test_exactly_the_declared_params_change_what_a_stage_does(name: str, path: str, hint: Any, default: Any) -> None:
+    params = make_params()
+    *parents, key = path.split(".")
+    section = params
+    for parent in parents:
+        section = section[parent]
+    section[key] = SPECIAL[path] if path in SPECIAL else change(hint, section.get(key, default))
+    differs = observe(name, params) != observe_base(name)
+    assert differs == is_declared(name, path)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_same_params_do_the_same(name: str) -> None:
+    assert observe(name, make_params()) == observe_base(name)
+
+
+@pytest.mark.parametrize("name", ["train", "pretrain", "babysit", "coarse", "hyperband"])
+def test_all_sections_of_a_stage_are_covered(name: str) -> None:
+    stage = STAGES[name]
+    listed = documented(Path(stage.module.__file__).read_text())
+    assert {entry.partition(".")[0] for entry in listed} == {section.partition(".")[0] for section in stage.sections}
