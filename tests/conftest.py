@@ -21,7 +21,8 @@ install_import_hook(
         "maskrcnn.learning",
         "maskrcnn.results",
         "maskrcnn.scoring",
-        "maskrcnn.project.config",
+        "maskrcnn.pictures",
+        "maskrcnn.project",
     ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",  # an int passes for a float
 )

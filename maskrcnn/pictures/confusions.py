@@ -79,8 +79,7 @@ def find_window(box_px: Boxes, image_shape: tuple[int, int]) -> tuple[float, flo
         image_shape: Height and width; a larger square is cut to the shorter of the two.
     """
     y1, x1, y2, x2 = np.asarray(box_px, float).tolist()
-    side = max((1 + 2 * MARGIN) * max(y2 - y1, x2 - x1), SMALLEST_SIDE)
-    side = min(side, *image_shape)
-    top = min(max((y1 + y2 - side) / 2, 0), image_shape[0] - side)
-    left = min(max((x1 + x2 - side) / 2, 0), image_shape[1] - side)
+    side = float(min(max((1 + 2 * MARGIN) * max(y2 - y1, x2 - x1), SMALLEST_SIDE), *image_shape))
+    top = min(max((y1 + y2 - side) / 2, 0.0), image_shape[0] - side)
+    left = min(max((x1 + x2 - side) / 2, 0.0), image_shape[1] - side)
     return top, left, top + side, left + side

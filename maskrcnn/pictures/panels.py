@@ -76,14 +76,14 @@ def write_figure(path: Path, figure: Figure) -> None:
         figure.savefig(unfinished, format="png")
 
 
-def show(axes: Axes, image: np.ndarray, title: str) -> None:
+def show(axes: Axes, image: Image | Picture, title: str) -> None:
     """Fills a panel with an image and gives it a title."""
     show_image(axes, image)
     axes.set_title(title, fontsize=12)
     axes.set_axis_off()
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: Axes, image: Image | Picture) -> None:
     """Fills a panel with an image; pixel 0 spans from 0 to 1, so that boxes lie between pixels."""
     axes.imshow(image, extent=(0, image.shape[1], image.shape[0], 0), interpolation="nearest")
 

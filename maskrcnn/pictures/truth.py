@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import Record
-from maskrcnn.pictures.panels import Colors, add_box, dim, show, spread_colors
+from maskrcnn.pictures.panels import Colors, Picture, add_box, dim, show, spread_colors
 from maskrcnn.project.notation import Image, InstanceMap
 
 LOST, GAINED = (0.95, 0.15, 0.15), (0.1, 0.55, 1.0)
@@ -59,14 +59,14 @@ def number_mini_masks(record: Record, image_shape: tuple[int, int]) -> InstanceM
     return numbered
 
 
-def _tint(image: Image, numbered: InstanceMap, colors: Colors) -> np.ndarray:
+def _tint(image: Image, numbered: InstanceMap, colors: Colors) -> Picture:
     """Returns the image in dim grey, every instance in its colour."""
     grey = image.mean(axis=2, keepdims=True) / 255
     palette = np.concatenate([np.zeros((1, 3)), colors])
     return np.where(numbered[..., None] > 0, 0.35 * grey + 0.65 * palette[numbered], 0.6 * grey)
 
 
-def _compare(image: Image, original: InstanceMap, rebuilt: InstanceMap) -> tuple[np.ndarray, str]:
+def _compare(image: Image, original: InstanceMap, rebuilt: InstanceMap) -> tuple[Picture, str]:
     """Returns the image in dim grey with the pixels that mini-masks lose or gain, and its title."""
     lost = (original > 0) & (rebuilt != original)
     gained = (original == 0) & (rebuilt > 0)

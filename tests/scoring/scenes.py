@@ -17,7 +17,8 @@ from maskrcnn.scoring.regions import Regions, find_regions
 SHAPE = (24, 32)
 CLASSES = {26: 1, 24: 2, 29: 9}  # car, person, caravan
 CLASS_NAMES = ("background", "car", "person", *(f"class {class_id}" for class_id in range(3, 9)), "caravan")
-CATALOGUE = Catalogue(CLASS_NAMES, CLASSES, frozenset({0, 4, 29}))
+LABELS = CLASSES | {30 + class_id: class_id for class_id in range(3, 9)}  # of classes that no scene has
+CATALOGUE = Catalogue(CLASS_NAMES, LABELS, frozenset({0, 4, 29}))
 # Background, void, crowds of car, person and caravan, single cars, persons and a caravan.
 MAP_IDS = (7, 0, 4, 26, 26, 24, 29, 26000, 26001, 26002, 26003, 26004, 24000, 24001, 29000)
 LENGTHS = (20, 40, 60, 80, 99, 100, 101, 120, 160)  # the official protocol begins at 100 pixels

@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
+from maskrcnn.pictures.panels import DOTS_PER_INCH, STRIP
+from maskrcnn.pictures.verdicts import ALARM, HIT, MISSED
 from stages.draw import main
-from tests.stages.drawn import DRAWN, PARAMS, write_city, write_params
+from tests.stages.drawn import CAR, DRAWN, PARAMS, RIDERS, SHAPE, write_city, write_params
 
 KINDS = ("proposals", "masks", "verdicts", "detections")
 
@@ -34,30 +38,65 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def read_width(path: Path) -> int:
-    """The width of a picture that is not of one colour."""
-    picture = cv2.imread(str(path))
-    assert picture.std() > 10
-    return picture.shape[1]
+def read_panels(path: Path) -> list[np.ndarray]:
+    """The panels of a picture, red, green, blue in [0, 1], at the size of the images."""
+    scale = 1024 // SHAPE[1]
+    top = round(STRIP * DOTS_PER_INCH)
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)[top : top + scale * SHAPE[0]] / 255
+    assert picture.shape[1] % 1024 == 0
+    small = cv2.resize(picture, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+    return np.split(small, picture.shape[1] // 1024, axis=1)
+
+
+def name_color(panel: np.ndarray, place: tuple[slice, slice], *colors: str) -> str:
+    """Returns which of the colours a part of a panel is tinted with."""
+    distances = [np.abs(np.array(to_rgb(color)) - panel[place].mean(axis=(0, 1))).sum() for color in colors]
+    return colors[int(np.argmin(distances))]
+
+
+def colorfulness(panel: np.ndarray, place: tuple[slice, slice]) -> float:
+    """Returns how far the mean colour of a part of a panel is from grey."""
+    return float(np.ptp(panel[place].mean(axis=(0, 1))))
 
 
 def test_every_kind_is_drawn_of_the_first_and_the_last_image(drawn: Path) -> None:
     assert names_in(drawn / "base") == sorted([*KINDS, "confusions"])
     for kind in KINDS:
         assert names_in(drawn / "base" / kind) == [f"{name}.png" for name in DRAWN]
-        assert read_width(drawn / "base" / kind / f"{DRAWN[0]}.png") == 1024
+
+
+def test_only_the_best_regions_are_drawn(drawn: Path) -> None:
+    (panel,) = read_panels(drawn / f"base/proposals/{DRAWN[0]}.png")
+    assert colorfulness(panel, np.s_[15:25, 10:11]) > 0.05  # the left edge of the best region
+    assert colorfulness(panel, np.s_[0:4, 5:6]) < 0.001  # the right edge of the second one: `draw.proposals` is 1
+
+
+@pytest.mark.parametrize("kind", ["masks", "detections"])
+def test_objects_are_tinted(drawn: Path, kind: str) -> None:
+    (panel,) = read_panels(drawn / f"base/{kind}/{DRAWN[0]}.png")
+    assert min(colorfulness(panel, place) for place in (CAR, *RIDERS)) > 0.15
+    assert colorfulness(panel, np.s_[40:60, 10:50]) < 0.1
+
+
+def test_verdicts_are_those_on_the_variant(drawn: Path) -> None:
+    for variant, rider in (("base", ALARM), ("flip", HIT)):
+        (panel,) = read_panels(drawn / f"{variant}/verdicts/{DRAWN[0]}.png")
+        assert name_color(panel, RIDERS[0], HIT, MISSED, ALARM) == rider
+        assert name_color(panel, RIDERS[1], HIT, MISSED, ALARM) == name_color(panel, CAR, HIT, MISSED, ALARM) == HIT
 
 
 def test_other_variants_are_drawn_beside_the_reference(drawn: Path) -> None:
     assert names_in(drawn / "flip") == sorted([*KINDS, "compare", "confusions"])
     assert names_in(drawn / "flip/compare") == [f"{name}.png" for name in DRAWN]
-    assert read_width(drawn / f"flip/compare/{DRAWN[0]}.png") == 2 * 1024
+    base, flip = read_panels(drawn / f"flip/compare/{DRAWN[0]}.png")
+    assert name_color(base, RIDERS[0], HIT, MISSED, ALARM) == ALARM
+    assert name_color(flip, RIDERS[0], HIT, MISSED, ALARM) == HIT
 
 
 def test_confusions_are_those_of_all_images(drawn: Path) -> None:
     assert names_in(drawn / "base/confusions") == ["rider_as_person.png"]
     # Three crops side by side, one per image, although only two images are drawn.
-    assert read_width(drawn / "base/confusions/rider_as_person.png") > 1000
+    assert cv2.imread(str(drawn / "base/confusions/rider_as_person.png")).shape[1] > 1000
 
 
 def test_pictures_are_equal_bit_by_bit(drawn: Path, root: Path) -> None:
