@@ -96,12 +96,13 @@ def stretch_truth(record: Record, window: Window, image_shape: Shape) -> Record:
         image_shape: Height and width in pixels.
 
     Returns:
-        The instances and crowds that still cover a pixel, in their order; others count as dropped. Areas are rounded.
+        The instances and crowds that still cover a pixel, in their order; others count as dropped. Areas are rounded,
+        to 1 at least.
     """
     boxes = stretch_boxes(record.boxes, window, image_shape)
     sides = window[2:] - window[:2]
-    areas = np.rint(record.areas * (np.prod(image_shape) / np.prod(sides))).astype(record.areas.dtype)
-    kept = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (areas > 0)
+    areas = np.maximum(np.rint(record.areas * (np.prod(image_shape) / np.prod(sides))), 1).astype(record.areas.dtype)
+    kept = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
     return _keep(replace(record, boxes=boxes, areas=areas), kept)
 
 

@@ -100,6 +100,14 @@ def test_what_a_crop_took_does_not_come_back_when_the_image_shrinks() -> None:
     assert moved[0, :15].max() == 0
 
 
+def test_the_second_window_may_begin_within_a_pixel_of_the_original() -> None:
+    # The first crop leaves 64 of 96 columns, 1.5 times as wide; one of the new columns is 2/3 of an old one.
+    chain = [iaa.Crop(px=(0, 0, 0, 32)), iaa.Crop(px=(0, 0, 0, 1))]
+    view = look(chain, paint(draw_map(0)))[1]
+    assert view.window.tolist() == [0, 32.67, HEIGHT, WIDTH]
+    assert view.shown.tolist() == [0, 33, HEIGHT, WIDTH]  # the centre of column 32 is cut off
+
+
 def test_flip_and_crop_draw_what_they_drew_in_2021() -> None:
     """The numbers were recorded before strengths became hyperparameters: window and mirror of 12 images."""
     recorded = {

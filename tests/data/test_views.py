@@ -192,6 +192,15 @@ def test_what_shrinks_to_nothing_is_dropped() -> None:
     assert shrunken.dropped == record.dropped + 2  # 1 and 4; 3 is a crowd, and no instance
 
 
+def test_a_pixel_that_is_still_seen_has_an_area() -> None:
+    # Half the size: a quarter of a pixel is left, but the centre of new row 21 and column 49 lies on it.
+    instance_map = np.zeros(SHAPE, np.uint16)
+    instance_map[11, 51] = 1
+    shrunken = crop(make_record(instance_map), np.array([-32, -48, 96, 144]))
+    assert shrunken.boxes.tolist() == [[21, 49, 22, 50]]
+    assert shrunken.areas.tolist() == [1]
+
+
 def test_a_hollow_instance_whose_pixels_leave_is_dropped() -> None:
     # An L of column 10 and row 50: the window starts right of the one and ends above the other.
     instance_map = np.zeros(SHAPE, np.uint16)
