@@ -18,9 +18,7 @@ class SGD(keras.optimizers.SGD):
         super().__init__(momentum=KERAS_MOMENTUM, global_clipnorm=CLIP_NORM)
         self.momentum_rate = self.add_variable((), name="momentum_rate")
 
-    def update_step(
-        self, gradient: Float[Array, "*shape"], variable: keras.Variable, learning_rate: Float[Array, ""]
-    ) -> None:
+    def update_step(self, gradient: Float[Array, "*shape"], variable: Array, learning_rate: Float[Array, ""]) -> None:
         """Moves one variable: `m <- momentum * m - rate * gradient`, `v <- v + m`."""
         slot = self.momentums[self._get_variable_index(variable)]
         step = ops.cast(gradient, variable.dtype) * ops.cast(learning_rate, variable.dtype)

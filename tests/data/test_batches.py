@@ -168,7 +168,7 @@ def test_order_and_augmentation_draw_different_numbers(root: Path, records: Reco
         drawn.append(generator.random())
         return image, record
 
-    batches = Batches(records, root, batch_size=1, instance_cap=4, steps=20, seed=1, augment=["flip"])
+    batches = Batches(records, root, batch_size=1, instance_cap=4, steps=20, seed=1, augment={"flip": 0.5})
     batches.augment = augment
     order(batches)
     of_order = {np.random.default_rng((1, passes)).random() for passes in range(20)}

@@ -77,7 +77,7 @@ def test_the_verdict_and_the_losses_are_written(root: Path, assembly: FakeAssemb
     verdict = read_finding(LearningVerdict, root / "tuning/babysit/verdict.yaml", "babysit")
     assert verdict == LearningVerdict(True, {"loss": 0.25}, {"loss": 2.0}, {"loss": 1.5})
     history = pd.read_csv(root / "tuning/babysit/history.csv")
-    losses = {"loss": [1.9, 1.4], "val_loss": [2.0, 1.5], "val_mask_loss": [0.5, 0.5]}
+    losses = {"loss": [1.9, 1.4], "val_loss": [2.0, 1.5], "val_positive_regions": [20.0, 20.0]}
     assert history.to_dict("list") == {"epoch": [1, 2]} | losses
     assert not [path for path in (root / "checkpoints").rglob("*") if path.is_file()]
 

@@ -76,7 +76,7 @@ def test_every_rate_has_a_row_and_divergence_is_one(root: Path, monkeypatch: pyt
         [SweptRate(0.01, None, None, 13), SweptRate(0.001, 4 / 3, 3, None), SweptRate(0.0001, 1 / 3, 3, None)],
     )
     history = pd.read_csv(root / f"tuning/coarse/{NAME}/history.csv")
-    assert list(history.columns) == ["learning_rate", "epoch", "loss", "val_loss", "val_mask_loss"]
+    assert list(history.columns) == ["learning_rate", "epoch", "loss", "val_loss", "val_positive_regions"]
     assert list(zip(history["learning_rate"], history["epoch"], strict=True)) == [
         (0.01, 1), *((0.001, epoch) for epoch in (1, 2, 3)), *((0.0001, epoch) for epoch in (1, 2, 3))
     ]  # fmt: skip

@@ -156,7 +156,7 @@ def test_the_least_score_of_an_error_is_a_parameter(root) -> None:
 
 def test_an_image_without_any_truth_has_no_scores(tmp_path) -> None:
     record = make_record("munster_000000_000019", np.full(SHAPE, 7, np.uint16))
-    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56))
+    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "stretch", CITYSCAPES)
     write_predictions(tmp_path / "predictions/base.json", [predict(np.zeros((0, *SHAPE)), [], [])], SHAPE)
     write_params(tmp_path)
     main("base", tmp_path)

@@ -84,7 +84,7 @@ def test_the_last_batch_is_not_padded_with_images(root: Path) -> None:
 
 def test_pictures_are_drawn_of_the_first_and_the_last_image(root: Path) -> None:
     names = ["munster_000000_000019", "munster_000002_000019"]
-    paths = sorted((root / "pictures/detections/base").iterdir())
+    paths = sorted((root / "pictures/found/base/detections").iterdir())
     assert [path.stem for path in paths] == names
     assert all(cv2.imread(str(path)).std() > 10 for path in paths)
 

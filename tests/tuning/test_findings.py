@@ -60,7 +60,7 @@ def test_the_stage_that_makes_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "shelf.yaml").write_text("size: big\nhandle: left\n")
-    with pytest.raises(ValueError, match=r"shelf\.size` must be float; got 'big'"):
+    with pytest.raises(ValueError, match=r"shelf\.size` must be a number; got 'big'"):
         read_finding(Cup, tmp_path / "shelf.yaml", "shelf")
 
 

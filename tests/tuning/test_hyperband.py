@@ -69,7 +69,7 @@ def test_the_history_has_every_epoch_of_every_trial_once(whole: HyperbandSearch)
     rows = whole.history()
     assert len(rows) == 8 + 10 + 12
     said = {"trial", "optimizer", "learning_rate", "momentum", "weight_decay", "epoch", "loss"}
-    assert set(rows[0]) == said | {"val_loss", "val_mask_loss"}
+    assert set(rows[0]) == said | {"val_loss", "val_positive_regions"}
     for trial in whole.table():
         epochs = [row["epoch"] for row in rows if row["trial"] == trial.trial]
         assert epochs == list(range(trial.first_epoch + 1, trial.epochs + 1))

@@ -14,12 +14,12 @@ CANDIDATE = Candidate("coco.h5", "resnet50", "sgd")
 
 def test_a_run_is_summed_up_by_its_best_epoch() -> None:
     losses = enumerate([2.0, 1.23456, 1.5], start=1)
-    run = TrainingRun([{"epoch": epoch, "val_loss": loss, "val_mask_loss": 0.5} for epoch, loss in losses])
+    run = TrainingRun([{"epoch": epoch, "val_loss": loss, "val_positive_regions": 20.0} for epoch, loss in losses])
     assert summarize(1e-3, run) == SweptRate(1e-3, 1.23456, 2, None)
 
 
 def test_a_run_that_lost_all_objects_has_no_loss() -> None:
-    run = TrainingRun([{"epoch": 1, "val_loss": 0.1, "val_mask_loss": 0.0}])
+    run = TrainingRun([{"epoch": 1, "val_loss": 0.1, "val_positive_regions": 0.0}])
     assert summarize(1e-3, run) == SweptRate(1e-3, None, None, None)
 
 

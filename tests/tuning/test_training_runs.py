@@ -8,8 +8,10 @@ import pytest
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.tuning.training_runs import TrainingRun, read_run, read_run_state, write_run
 
-ROWS = [{"epoch": epoch, "val_loss": loss, "val_mask_loss": 0.5} for epoch, loss in ((1, 2.0), (2, 1.0), (3, 1.0))]
-BLIND = {"epoch": 4, "val_loss": 0.1, "val_mask_loss": 0.0}
+ROWS = [
+    {"epoch": epoch, "val_loss": loss, "val_positive_regions": 20.0} for epoch, loss in ((1, 2.0), (2, 1.0), (3, 1.0))
+]
+BLIND = {"epoch": 4, "val_loss": 0.1, "val_positive_regions": 0.0}
 SLOW = Hyperparameters("sgd", 1e-5, 0.9, 0.0)
 FAST = Hyperparameters("sgd", 1e-4, 0.9, 0.0)
 

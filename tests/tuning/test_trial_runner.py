@@ -15,7 +15,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 GOOD = Hyperparameters("sgd", 1e-4, 0.9, 0.0)
 BAD = Hyperparameters("sgd", 1e-2, 0.9, 0.0)
 # |log10(rate / 1e-4)| + 1 / epoch
-ROWS = [{"epoch": epoch, "loss": 1 / epoch - 0.1, "val_loss": 1 / epoch, "val_mask_loss": 0.5} for epoch in (1, 2, 3)]
+ROWS = [
+    {"epoch": epoch, "loss": 1 / epoch - 0.1, "val_loss": 1 / epoch, "val_positive_regions": 20.0}
+    for epoch in (1, 2, 3)
+]
 
 
 def test_a_run_has_a_row_an_epoch(tmp_path: Path) -> None:
