@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -47,6 +47,7 @@ KINDS = {
 }
 # Values that the rules of `change` would not make different enough.
 SPECIAL = {"train.hyperparameters": "other.yaml", "babysit.fall": 0.9, "search.sgd.learning_rate": [2e-5, 3e-5]}
+FIRST: dict[Any, Any] = {str: "x", dict: {}, tuple: (), float: 1.0}  # values to change where there is none
 WRITTEN = ("tuning", "plots", "metrics")
 HYPERPARAMETERS = "optimizer: sgd\nlearning_rate: {}\nmomentum: 0.9\nweight_decay: 0.0\n"
 
@@ -73,7 +74,7 @@ STAGES = {
 
 def find_leaves(kind: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     """Yields name, type and default of every field of a section and of the sections in it."""
-    types = get_type_hints(kind)
+    types = get_type_hints(kind, include_extras=True)
     for entry in fields(kind):
         name, hint = f"{path}.{entry.name}", types[entry.name]
         if is_dataclass(hint):
@@ -84,27 +85,36 @@ def find_leaves(kind: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def change(hint: Any, value: Any) -> Any:
-    """Returns another value of a type."""
+    """Returns another value of a type that its range allows."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return (
-            change(arguments[0], {int: 1, float: 1.0, str: ""}[arguments[0]])
-            if value is None
-            else change(arguments[0], value)
-        )
+    if origin is Annotated:
+        rules = {name: rule for field in arguments[1].metadata for name, rule in read_rules(field).items()}
+        if names := rules.get("pattern"):
+            return next(name for name in names if name != value)
+        return value + rules["multiple_of"] if "multiple_of" in rules else change(arguments[0], value)
+    if origin in (UnionType, Union):
+        return change(arguments[0], FIRST.get(get_origin(arguments[0]) or arguments[0], 1) if value is None else value)
     if origin is list:
-        return [*value, change(arguments[0], {str: "x", float: 1e-5}[arguments[0]])]
+        return [*value, change(arguments[0], FIRST.get(arguments[0], 1e-5))]
     if origin is tuple:
-        return [change(arguments[0], item) for item in value]
+        return [change(arguments[0], item) for item in value or (64, 64)]
     if origin is dict:
-        return value | {"another": [] if get_origin(arguments[1]) is list else 0.25}
-    rules: dict[Any, Callable[[Any], Any]] = {
+        key = change(arguments[0], "another")
+        return value | {key: [] if get_origin(arguments[1]) is list else 0.25}
+    kinds: dict[Any, Callable[[Any], Any]] = {
         bool: lambda value: not value,
         int: lambda value: value + 1,
         float: lambda value: value / 2 or 0.25,
         str: lambda value: f"{value}_other",
     }
-    return rules[hint](value)
+    return kinds[hint](value)
+
+
+def read_rules(field: Any) -> dict[str, Any]:
+    """Returns the names that a text must be one of, or the number that a value is a multiple of."""
+    pattern = getattr(field, "pattern", None)
+    rules = {"pattern": pattern[2:-2].replace("\\", "").split("|")} if pattern and pattern != config.NAME else {}
+    return rules | ({"multiple_of": field.multiple_of} if hasattr(field, "multiple_of") else {})
 
 
 def make_params() -> dict[str, Any]:
@@ -170,13 +180,13 @@ class Seen:
                 if hasattr(module, name):
                     patch.setattr(module, name, getattr(self, name))
         if stage is pretrain:
-            for name in ("write_cities", "find_frames", "build_records", "write_records"):
+            for name in ("write_cities", "build_records", "write_records"):
                 patch.setattr(pretrain, name, self.returning(name, []))
+            patch.setattr(pretrain, "read_frames", self.returning("read_frames", ([], None)))
         if stage is predict:
             record = SimpleNamespace(image_path="a.png", name="a")
             records = RecordsOfOne(record)
             patch.setattr(predict, "read_records", lambda _: records)
-            patch.setattr(predict, "read_image", lambda *_: np.zeros((64, 64, 3), np.uint8))
             patch.setattr(predict, "read_weights", lambda *_: None)
             patch.setattr(predict, "build_mask_rcnn", self.returning("build", None))
             patch.setattr(predict, "detect_batch", self.detect_batch)
@@ -220,6 +230,9 @@ class RecordsOfOne(list):
         super().__init__([record])
         self.image_shape = (64, 64)
         self.catalogue = SimpleNamespace(class_names=("background", "car"))
+
+    def read_image(self, _: int, __: Path) -> np.ndarray:
+        return np.zeros((64, 64, 3), np.uint8)
 
 
 @cache

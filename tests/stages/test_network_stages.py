@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
+from maskrcnn.learning import training
 from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.project.params import read_yaml
 from maskrcnn.results.predictions import read_predictions
@@ -29,10 +30,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("training", "validation", "test"):
         preprocess.main(split, root)
     pretrain.main(root)
+    train_and_be_killed("base", root)
     train.main("base", root)
     predict.main("base", root)
     draw.main("base", root)
     return root
+
+
+def train_and_be_killed(variant: str, root: Path) -> None:
+    """Ends a training after its last epoch, before its stage ends, and removes outputs as DVC does."""
+
+    class Killed(BaseException):
+        """Ends the stage."""
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training, "write_weights", kill)
+        train.main(variant, root)
+    (root / f"plots/history/{variant}.csv").unlink()
 
 
 def write_params(root: Path) -> None:
