@@ -1,13 +1,12 @@
 """Mask R-CNN on Keras 3: its parts, its training and its evaluation on Cityscapes.
 
-The names below are the library's front door. They are imported when first asked for, so that reading
-files and scoring never load Keras.
+Its public names are imported on first use, so that reading files and scoring never load Keras.
 """
 
 from importlib import import_module
 from typing import Any
 
-_ROOMS = {
+_MODULES = {
     "ImageDetections": "inference",
     "MaskRCNN": "network.model",
     "build_mask_rcnn": "network.model",
@@ -19,15 +18,15 @@ _ROOMS = {
     "load_matterport": "network.weights",
     "write_weights": "network.weights",
 }
-__all__ = list(_ROOMS)
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name from the module that it lives in."""
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(globals() | _ROOMS)
+    return sorted(_MODULES)

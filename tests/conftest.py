@@ -1,7 +1,9 @@
 """Quiet, deterministic and typed: what every test runs under."""
 
 import os
+import random
 import sys
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -13,11 +15,18 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+# The type checker draws which item of a sequence it looks at. It gets a generator of its own, because Keras draws the
+# weights of the tests' networks from the global one.
+with mock.patch("random.getrandbits", random.Random(0).getrandbits):
+    import beartype  # noqa: F401
+
 install_import_hook(
     [
         "maskrcnn.data",
         "maskrcnn.readers",
         "maskrcnn.street",
+        "maskrcnn.network.model",
+        "maskrcnn.network.ops",
         "maskrcnn.learning",
         "maskrcnn.results",
         "maskrcnn.scoring",

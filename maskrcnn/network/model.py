@@ -1,11 +1,12 @@
-"""Mask R-CNN on one screen: how the backbone, the pyramid and the heads are wired."""
+"""Mask R-CNN: how the backbone, the pyramid, the RPN and the heads are wired, and the builder of the whole network."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import keras
+from jaxtyping import Bool, Float, Float32, Int, Num, Shaped
 from keras import ops
+from numpy import ndarray
 
 from maskrcnn.network.layers.box_head import BoxHead
 from maskrcnn.network.layers.fpn import FPN
@@ -17,7 +18,7 @@ from maskrcnn.network.ops.boxes import DELTA_STD, normalize_boxes
 from maskrcnn.network.ops.detections import Detections, select_detections
 from maskrcnn.network.ops.proposals import select_proposals
 from maskrcnn.network.ops.roi_align import roi_align
-from maskrcnn.project.notation import Array, Boxes
+from maskrcnn.project.notation import Array
 
 CHANNEL_MEANS = (123.7, 116.8, 103.9)  # of the RGB images that the released weights were trained on
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)
@@ -26,13 +27,27 @@ BOX_CROP, MASK_CROP = (7, 7), (14, 14)
 MASK_SHAPE = (28, 28)
 SMALLEST_SIDE = 64
 
+Images = Num[Array, "B H W 3"]
+Pyramid = tuple[Float[Array, "B _ _ C"], ...]
+Rois = Float[Array, "B R 4"]
+
 
 class MaskRCNN(keras.Model):
-    """Finds and outlines objects in images of one size.
+    """Finds the objects in images of one size, with a box, a class and a mask of each.
 
-    Calling it runs the network up to the detections' masks. Its parts are public, one method a step
-    of the paper, so that training and inspection use the same code.
+    Calling it runs the whole inference. Every step is also a method, which training and inspection use.
 
+    Args:
+        backbone: Images to maps of strides 4 to 32.
+        fpn: Those maps to the pyramid.
+        rpn_head: Pyramid to a score and a delta of every anchor.
+        box_head: Crops to classes and deltas.
+        mask_head: Crops to masks.
+        anchors_px: (A, 4), in the order of the RPN's outputs.
+        image_shape: Height and width of the images in pixels.
+        canonical_roi_size: Side in pixels of the region that is cropped from P4.
+        num_candidates: Anchors that go into non-maximum suppression.
+        num_proposals: Most proposals of an image that come out of it at inference.
     Source:
         Mask R-CNN (arXiv:1703.06870), with the numerics of matterport/Mask_RCNN.
     """
@@ -40,143 +55,129 @@ class MaskRCNN(keras.Model):
     def __init__(
         self,
         *,
-        backbone: str,
+        backbone: ResNet,
+        fpn: FPN,
+        rpn_head: RPNHead,
+        box_head: BoxHead,
+        mask_head: MaskHead,
+        anchors_px: Float32[ndarray, "A 4"],
         image_shape: tuple[int, int],
-        class_count: int,
-        backbone_width: int = 64,
-        fpn_channels: int = 256,
-        rpn_channels: int = 512,
-        box_channels: int = 1024,
-        mask_channels: int = 256,
-        anchor_scales: Sequence[float] = (32, 64, 128, 256, 512),
-        canonical_roi_size: float = 224,
-        num_candidates: int = 6000,
-        num_proposals: int = 1000,
+        canonical_roi_size: float,
+        num_candidates: int,
+        num_proposals: int,
         name: str = "mask_rcnn",
     ):
         super().__init__(name=name)
-        if backbone not in BLOCK_COUNTS:
-            raise ValueError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
-        if any(side <= 0 or side % SMALLEST_SIDE for side in image_shape):
-            raise ValueError(f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}.")
-        height, width = image_shape
-        self.image_shape, self.class_count = (height, width), class_count
+        self.backbone, self.fpn = backbone, fpn
+        self.rpn_head, self.box_head, self.mask_head = rpn_head, box_head, mask_head
+        self.anchors_px, self.image_shape, self.class_count = anchors_px, image_shape, box_head.class_count
         self.canonical_roi_size = canonical_roi_size
         self.num_candidates, self.num_proposals = num_candidates, num_proposals
-        self.anchors_px = make_anchors(self.image_shape, anchor_scales, ANCHOR_RATIOS)
-        self.backbone = ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone")
-        self.fpn = FPN(fpn_channels, name="fpn")
-        self.rpn_head = RPNHead(rpn_channels, len(ANCHOR_RATIOS), name="rpn_head")
-        self.box_head = BoxHead(class_count, box_channels, name="box_head")
-        self.mask_head = MaskHead(class_count, mask_channels, name="mask_head")
+        # What `maskrcnn.inference` has compiled, by the function that it compiled
+        self.compiled_steps: dict[Callable[..., Any], Callable[..., Any]] = {}
 
     def call(
         self,
-        images: Array,
-        training: bool = False,
+        images: Images,
         *,
-        min_confidence: float | Array = 0.7,
+        min_confidence: float | Float[Array, ""] = 0.7,
         nms_iou: float = 0.3,
         max_count: int = 100,
         mask_slots: int = 8,
     ) -> dict[str, Array]:
-        """Returns boxes (B, D, 4) normalised, class_ids and scores (B, D), masks (B, D, 28, 28) in [0, 1].
-
-        Also the `proposals` (B, P, 4) that they were found among, normalised, zeros as padding.
+        """Finds and outlines the objects of a batch.
 
         Args:
-            images: (B, H, W, 3) RGB of 0 to 255.
-            training: Whether batch norm uses the batch's own statistics.
+            images: RGB of 0 to 255.
             min_confidence: Smallest score kept.
-            nms_iou: IoU above which the weaker of two objects of one class goes.
-            max_count: Objects kept of an image at most.
-            mask_slots: Objects that are outlined at a time; none are spent on images without.
+            nms_iou: IoU above which the weaker of two objects of one class is removed.
+            max_count: Most objects kept of an image (D).
+            mask_slots: Objects of an image that the mask head outlines at a time; groups without objects are skipped.
+        Returns:
+            By name: `boxes` (B, D, 4) normalised, `class_ids` and `scores` (B, D), `masks` (B, D, 28, 28)
+            probabilities; and the `proposals` (B, P, 4), normalised, that they were found among. Zeros are padding.
         """
-        pyramid = self.extract_features(images, training)
+        pyramid = self.extract_features(images)
         logits, deltas = self.rpn_head(pyramid)
-        rois, _ = self.propose(logits, deltas, self.num_proposals)
-        detections = self.detect(pyramid, rois, max_count, min_confidence, nms_iou, training)
-        masks = self.outline(pyramid, detections, mask_slots, training)
-        return {**detections._asdict(), "masks": masks, "proposals": rois}
+        proposals, _ = self.propose(logits, deltas, self.num_proposals)
+        detections = self.detect(pyramid, proposals, max_count, min_confidence, nms_iou)
+        masks = self.outline(pyramid, detections, mask_slots)
+        return {**detections._asdict(), "masks": masks, "proposals": proposals}
 
-    def extract_features(self, images: Array, training: bool = False) -> tuple[Array, ...]:
-        """Returns the pyramid (P2, P3, P4, P5, P6) of RGB images (B, H, W, 3) of 0 to 255."""
+    def extract_features(self, images: Images, training: bool = False) -> Pyramid:
+        """Returns the pyramid (P2, P3, P4, P5, P6) of RGB images of 0 to 255.
+
+        Args:
+            images: Of any size that is a multiple of 64.
+            training: Whether batch norm uses and updates the statistics of the batch; so in the methods below.
+        """
         return self.fpn(self.encode(images, training))
 
-    def encode(self, images: Array, training: bool = False) -> tuple[Array, ...]:
-        """Returns the backbone's maps (C2, C3, C4, C5) of RGB images (B, H, W, 3) of 0 to 255."""
+    def encode(self, images: Images, training: bool = False) -> tuple[Float[Array, "B _ _ _"], ...]:
+        """Returns the backbone's maps (C2, C3, C4, C5) of RGB images of 0 to 255."""
         centered = ops.cast(images, "float32") - ops.array(CHANNEL_MEANS, dtype="float32")
         return self.backbone(centered, training=training)
 
-    def propose(self, logits: Array, deltas: Array, num_proposals: int) -> tuple[Boxes, Array]:
-        """Returns regions of interest (B, P, 4), normalised, and which are real, from the RPN's outputs."""
+    def propose(
+        self, logits: Float[Array, "B A 2"], deltas: Float[Array, "B A 4"], num_proposals: int
+    ) -> tuple[Float[Array, "B P 4"], Bool[Array, "B P"]]:
+        """Returns the proposals, normalised, zeros as padding, and which of them are real, from the RPN's outputs."""
         scores = ops.softmax(logits, axis=-1)[..., 1]
         anchors = normalize_boxes(self.anchors_px, self.image_shape)
         deltas = deltas * ops.array(DELTA_STD, dtype="float32")
         return select_proposals(scores, deltas, anchors, self.num_candidates, num_proposals)
 
-    def classify(self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False) -> tuple[Array, Array]:
-        """Returns class logits (B, R, K) and deltas (B, R, K, 4) of regions of interest (B, R, 4)."""
+    def classify(
+        self, pyramid: Pyramid, rois: Rois, training: bool = False
+    ) -> tuple[Float[Array, "B R K"], Float[Array, "B R K 4"]]:
+        """Returns class logits and deltas of regions of interest."""
         return self.box_head(self.crop(pyramid, rois, BOX_CROP), training=training)
 
-    def segment(self, pyramid: tuple[Array, ...], rois: Boxes, training: bool = False) -> Array:
-        """Returns mask logits (B, R, 28, 28, K) of regions of interest (B, R, 4)."""
+    def segment(self, pyramid: Pyramid, rois: Rois, training: bool = False) -> Float[Array, "B R 28 28 K"]:
+        """Returns mask logits of regions of interest."""
         return self.mask_head(self.crop(pyramid, rois, MASK_CROP), training=training)
 
     def detect(
-        self,
-        pyramid: tuple[Array, ...],
-        rois: Boxes,
-        max_count: int,
-        min_confidence: float | Array,
-        nms_iou: float,
-        training: bool = False,
+        self, pyramid: Pyramid, rois: Rois, max_count: int, min_confidence: float | Float[Array, ""], nms_iou: float
     ) -> Detections:
-        """Returns the objects among regions of interest (B, R, 4)."""
-        logits, deltas = self.classify(pyramid, rois, training)
+        """Returns the objects among regions of interest; see `call`."""
+        logits, deltas = self.classify(pyramid, rois)
         deltas = deltas * ops.array(DELTA_STD, dtype="float32")
         return select_detections(rois, ops.softmax(logits, axis=-1), deltas, max_count, min_confidence, nms_iou)
 
-    def outline(
-        self, pyramid: tuple[Array, ...], detections: Detections, mask_slots: int, training: bool = False
-    ) -> Array:
-        """Returns the mask (B, D, 28, 28) of each detection's own class, probabilities in its box.
+    def outline(self, pyramid: Pyramid, detections: Detections, mask_slots: int) -> Float[Array, "B D 28 28"]:
+        """Returns the mask of each detection's own class: probabilities in its box.
 
-        The mask head is the costly one, and most slots are padding. Objects come first, so it runs on
-        `mask_slots` of every image at a time, and not at all where none holds an object: those masks are 0.
+        The mask head is the costliest part, and most slots are padding. Objects come first, so it runs on `mask_slots`
+        slots of every image at a time; where no image has an object in them it does not run, and the masks are 0.
         """
         count = detections.boxes.shape[1]
         if count <= mask_slots:
-            return self._outline(pyramid, detections.boxes, detections.class_ids, training)
+            return self._outline(pyramid, detections.boxes, detections.class_ids)
 
-        def outline_some(slots: tuple[Boxes, Array]) -> Array:
+        def outline_group(slots: tuple[Array, Array]) -> Array:
             return ops.cond(
                 ops.any(slots[1] > 0),
-                lambda: self._outline(pyramid, *slots, training),
+                lambda: self._outline(pyramid, *slots),
                 lambda: ops.zeros((*ops.shape(slots[1]), *MASK_SHAPE)),
             )
 
-        groups = tuple(_deal(values, mask_slots) for values in (detections.boxes, detections.class_ids))
-        masks = ops.swapaxes(ops.map(outline_some, groups), 0, 1)
+        groups = tuple(_group(values, mask_slots) for values in (detections.boxes, detections.class_ids))
+        masks = ops.swapaxes(ops.map(outline_group, groups), 0, 1)
         return ops.reshape(masks, (-1, masks.shape[1] * mask_slots, *MASK_SHAPE))[:, :count]
 
-    def _outline(self, pyramid: tuple[Array, ...], boxes: Boxes, class_ids: Array, training: bool) -> Array:
-        logits = self.segment(pyramid, boxes, training)
+    def _outline(self, pyramid: Pyramid, boxes: Rois, class_ids: Int[Array, "B R"]) -> Float[Array, "B R 28 28"]:
+        logits = self.segment(pyramid, boxes)
         one_hot = ops.one_hot(class_ids, self.class_count, dtype=logits.dtype)
         return ops.sigmoid(ops.sum(logits * one_hot[:, :, None, None, :], axis=-1))
 
-    def crop(self, pyramid: tuple[Array, ...], rois: Boxes, size: tuple[int, int]) -> Array:
-        """Returns crops (B, R, h, w, C) of regions of interest (B, R, 4), each out of the level of its size."""
+    def crop(self, pyramid: Pyramid, rois: Rois, size: tuple[int, int]) -> Float[Array, "B R h w C"]:
+        """Returns a crop of every region of interest, from the pyramid level that suits its size."""
         return roi_align(pyramid[:4], rois, size, self.image_shape, self.canonical_roi_size)
 
-    @cached_property  # which Keras does not track
-    def compiled_steps(self) -> dict[Callable[..., Any], Callable[..., Any]]:
-        """What `maskrcnn.inference` compiled for this network, by the function that it compiled."""
-        return {}
 
-
-def _deal(values: Array, size: int) -> Array:
-    """Cuts the slots of (B, D, ...), padded with zeros, into groups: (D / size, B, size, ...)."""
+def _group(values: Shaped[Array, "B D ..."], size: int) -> Shaped[Array, "n B {size} ..."]:
+    """Splits the slots into groups; the last one is filled up with zeros."""
     count, *rest = values.shape[1:]
     padding = -count % size
     values = ops.pad(values, [[0, 0], [0, padding]] + [[0, 0]] * len(rest))
@@ -198,9 +199,9 @@ def build_mask_rcnn(
     num_candidates: int = 6000,
     num_proposals: int = 1000,
 ) -> MaskRCNN:
-    """Makes a network with all its weights, random for now.
+    """Builds the network with random weights.
 
-    Every default is Matterport's, and released weights depend on those of widths and anchors.
+    The defaults are Matterport's. Released weights fit their widths and anchors only.
 
     Args:
         backbone: `resnet50` or `resnet101`; for small studies `resnet14` or `resnet26`, of the same kind.
@@ -214,24 +215,26 @@ def build_mask_rcnn(
         anchor_scales: Side in pixels of a square anchor, one for each of P2 to P6.
         canonical_roi_size: Side in pixels of the region that is cropped from P4.
         num_candidates: Anchors that go into non-maximum suppression.
-        num_proposals: Regions that come out of it at most, at inference.
+        num_proposals: Most proposals of an image that come out of it at inference.
     Raises:
         ValueError: if the backbone is not known or a side is no multiple of 64.
     """
-    model = MaskRCNN(
-        backbone=backbone,
-        image_shape=image_shape,
-        class_count=class_count,
-        backbone_width=backbone_width,
-        fpn_channels=fpn_channels,
-        rpn_channels=rpn_channels,
-        box_channels=box_channels,
-        mask_channels=mask_channels,
-        anchor_scales=anchor_scales,
+    if backbone not in BLOCK_COUNTS:
+        raise ValueError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
+    if any(side <= 0 or side % SMALLEST_SIDE for side in image_shape):
+        raise ValueError(f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}.")
+    height, width = image_shape
+    network = MaskRCNN(
+        backbone=ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone"),
+        fpn=FPN(fpn_channels, name="fpn"),
+        rpn_head=RPNHead(rpn_channels, len(ANCHOR_RATIOS), name="rpn_head"),
+        box_head=BoxHead(class_count, box_channels, name="box_head"),
+        mask_head=MaskHead(class_count, mask_channels, name="mask_head"),
+        anchors_px=make_anchors(image_shape, anchor_scales, ANCHOR_RATIOS),
+        image_shape=(height, width),
         canonical_roi_size=canonical_roi_size,
         num_candidates=num_candidates,
         num_proposals=num_proposals,
     )
-    # Symbolic: an eager first call would compile the network once more.
-    model(keras.Input((*model.image_shape, 3), dtype="uint8"))
-    return model
+    network(keras.Input((height, width, 3), dtype="uint8"))  # symbolic: an eager call would compile every operation
+    return network

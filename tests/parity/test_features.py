@@ -9,11 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pytest
 
-from maskrcnn.network.model import CHANNEL_MEANS, MaskRCNN
+from maskrcnn.network.model import CHANNEL_MEANS, MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import Entry, table
 from tests.backends import run
 from tests.parity.recorded_weights import draw_tensor, read_tensor_list
@@ -36,10 +35,8 @@ def image() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model(image: np.ndarray) -> MaskRCNN:
-    """A ResNet50 for ten classes, the box and mask heads not built."""
-    model = MaskRCNN(backbone="resnet50", image_shape=image.shape[:2], class_count=11)
-    model.rpn_head(model.extract_features(keras.Input(image.shape)))
-    return model
+    """A ResNet50 for ten classes."""
+    return build_mask_rcnn(backbone="resnet50", image_shape=image.shape[:2], class_count=11)
 
 
 def entries(model: MaskRCNN) -> Iterator[Entry]:

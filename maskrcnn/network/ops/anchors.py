@@ -7,7 +7,7 @@ NumPy constants: no weight holds them.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from numpy import ndarray
 
 
@@ -17,7 +17,7 @@ def make_anchors(
     ratios: Sequence[float] = (0.5, 1, 2),
     strides: Sequence[int] = (4, 8, 16, 32, 64),
 ) -> Float32[ndarray, "A 4"]:
-    """Lays anchors over an image, one scale a level.
+    """Returns the anchors of an image, with one scale for every level.
 
     Args:
         image_shape: height and width in pixels.
@@ -28,13 +28,13 @@ def make_anchors(
         Boxes in pixels, not clipped to the image. Levels follow each other in the order given;
         within one, cells run row by row, and each cell lists its ratios.
     Raises:
-        ValueError: if there is not one scale a level, or a number is not positive.
+        ValueError: if there is not one scale for every level, or a number is not positive.
     Source:
-        Matterport `utils.generate_pyramid_anchors`. The centre of cell `(i, j)` is `(i, j) * stride`,
-        the cell's corner rather than its middle; released weights depend on it.
+        Matterport `utils.generate_pyramid_anchors`. The anchors of cell `(i, j)` are centred on `(i, j) * stride`,
+        the corner of the cell and not its middle; released weights depend on it.
     """
     if len(scales) != len(strides):
-        raise ValueError(f"`scales` must list one scale a level; got {len(scales)} for {len(strides)} strides.")
+        raise ValueError(f"`scales` must list one scale for every level; got {len(scales)} for {len(strides)} strides.")
     for name, numbers in {
         "image_shape": image_shape,
         "scales": scales,
@@ -47,7 +47,7 @@ def make_anchors(
     return np.concatenate(levels).astype(np.float32)
 
 
-def _level(image_shape: tuple[int, int], scale: float, ratios: Sequence[float], stride: int) -> ndarray:
+def _level(image_shape: tuple[int, int], scale: float, ratios: Sequence[float], stride: int) -> Float[ndarray, "n 4"]:
     height, width = (-(-side // stride) for side in image_shape)  # a feature map rounds up
     rows, columns = np.mgrid[:height, :width] * stride
     centers = np.stack([rows, columns], axis=-1).reshape(-1, 1, 2)

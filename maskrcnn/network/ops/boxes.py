@@ -7,43 +7,40 @@ Normalised means `(px - (0, 0, 1, 1)) / (H-1, W-1, H-1, W-1)`: a box around the 
 
 import math
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Num
 from keras import ops
 
 from maskrcnn.project.notation import Array, Boxes, Deltas
 
 MAX_LOG_SIZE = math.log(1000 / 16)
-# The whole image, normalised, less what rounding may add: a sample on the far edge of a box that is
-# clipped to it never falls off the feature map. 2**-22 is 0.0005 pixels in an image 2048 wide.
+# The unit square shrunk by 2**-22 (0.0005 pixels in an image 2048 wide), so that rounding never moves a sample of a
+# box that is clipped to it off the feature map.
 IMAGE_WINDOW = (0.0, 0.0, 1 - 2**-22, 1 - 2**-22)
-DELTA_STD = (0.1, 0.1, 0.2, 0.2)  # the network says deltas in these units
+DELTA_STD = (0.1, 0.1, 0.2, 0.2)  # the network predicts deltas divided by these
 
 
 def normalize_boxes(boxes_px: Boxes, image_shape: tuple[int, int]) -> Boxes:
-    """Turns pixels into the frame in which the whole image is `(0, 0, 1, 1)`.
+    """Turns boxes in pixels into normalised boxes.
 
     Args:
         boxes_px: pixels of the image, exclusive outer edge.
         image_shape: height and width in pixels.
     Raises:
-        ValueError: if the image is one pixel high or wide, for then the frame has no length.
+        ValueError: if the image is less than two pixels high or wide: one of the divisors would be 0.
     """
-    scale, shift = _frame(image_shape)
-    return (ops.cast(boxes_px, "float32") - shift) / scale
-
-
-def denormalize_boxes(boxes_norm: Boxes, image_shape: tuple[int, int]) -> Boxes:
-    """Turns normalised boxes into pixels, not rounded; the inverse of `normalize_boxes`."""
-    scale, shift = _frame(image_shape)
-    return ops.cast(boxes_norm, "float32") * scale + shift
+    height, width = image_shape
+    if height < 2 or width < 2:
+        raise ValueError(f"`image_shape` must have a height and a width above 1; got {tuple(image_shape)}.")
+    scale = ops.convert_to_tensor([height - 1, width - 1, height - 1, width - 1], "float32")
+    return (ops.cast(boxes_px, "float32") - ops.convert_to_tensor([0, 0, 1, 1], "float32")) / scale
 
 
 def encode_deltas(boxes: Boxes, targets: Boxes) -> Deltas:
-    """Says by how much every box has to move and grow to become its target.
+    """Returns the deltas that turn every box into its target.
 
     Args:
-        boxes: where to start from, in any one frame; broadcasts against `targets`.
-        targets: where to arrive, in the same frame.
+        boxes: in any frame; broadcasts against `targets`.
+        targets: in the same frame.
     Returns:
         `(dy, dx, log dh, log dw)`; shifts are fractions of the box's own height and width.
         All zero where the box or its target is empty, so that padding stays finite.
@@ -80,7 +77,7 @@ def decode_deltas(deltas: Deltas, boxes: Boxes) -> Boxes:
 
 
 def clip_boxes(boxes: Boxes, window: Boxes | tuple[float, float, float, float]) -> Boxes:
-    """Cuts off what reaches out of the window; a box wholly outside keeps no area.
+    """Clips boxes to a window; a box that lies outside of it becomes empty.
 
     Args:
         boxes: any frame.
@@ -92,61 +89,53 @@ def clip_boxes(boxes: Boxes, window: Boxes | tuple[float, float, float, float]) 
     return ops.minimum(ops.maximum(ops.cast(boxes, "float32"), low), high)
 
 
-def areas(boxes: Boxes) -> Float[Array, "..."]:
-    """Returns height times width; 0 where a side is not positive."""
+def areas(boxes: Num[Array, "*n 4"]) -> Float[Array, "*n"]:
+    """Returns height times width of every box; 0 where a side is not positive."""
     _, size = _center_and_size(boxes)
     size = ops.maximum(size, 0.0)
     return size[..., 0] * size[..., 1]
 
 
-def pairwise_iou(a: Boxes, b: Boxes) -> Float[Array, "..."]:
-    """Compares every box of `a` with every box of `b`.
+def pairwise_iou(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Array, "*#n N M"]:
+    """Returns the intersection over union of every box of `a` with every box of `b`.
 
     Args:
-        a: `(..., N, 4)`.
-        b: `(..., M, 4)` in the same frame.
+        a: in any frame.
+        b: in the same frame.
     Returns:
-        Intersection over union, `(..., N, M)` within [0, 1]; 0 where both boxes are empty.
+        Ratios within [0, 1]; 0 where both boxes are empty.
     """
     intersection = _pairwise_intersection(a, b)
     union = areas(a)[..., :, None] + areas(b)[..., None, :] - intersection
     return _ratio(intersection, union)
 
 
-def pairwise_ioa(a: Boxes, b: Boxes) -> Float[Array, "..."]:
-    """Says which part of every box of `a` lies inside every box of `b`.
+def pairwise_ioa(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Array, "*#n N M"]:
+    """Returns the share of the area of every box of `a` that lies inside every box of `b`.
 
-    Made for crowds: a small box within a wide crowd has a tiny IoU with it and yet is covered by it.
+    For crowds: a small box inside a large crowd is covered by it, although their IoU is small.
 
     Args:
-        a: `(..., N, 4)`.
-        b: `(..., M, 4)` in the same frame.
+        a: in any frame.
+        b: in the same frame.
     Returns:
-        Intersection over the area of the box of `a`, `(..., N, M)` within [0, 1]; 0 where it is empty.
+        Ratios within [0, 1]; 0 where the box of `a` is empty.
     """
     intersection = _pairwise_intersection(a, b)
     return _ratio(intersection, areas(a)[..., :, None])
 
 
-def _frame(image_shape: tuple[int, int]) -> tuple[Array, Array]:
-    height, width = image_shape
-    if height < 2 or width < 2:
-        raise ValueError(f"`image_shape` must have a height and a width above 1; got {tuple(image_shape)}.")
-    scale = ops.convert_to_tensor([height - 1, width - 1, height - 1, width - 1], "float32")
-    return scale, ops.convert_to_tensor([0, 0, 1, 1], "float32")
-
-
-def _center_and_size(boxes: Boxes) -> tuple[Array, Array]:
+def _center_and_size(boxes: Num[Array, "*n 4"]) -> tuple[Float[Array, "*n 2"], Float[Array, "*n 2"]]:
     boxes = ops.cast(boxes, "float32")
     size = boxes[..., 2:] - boxes[..., :2]
     return boxes[..., :2] + size / 2, size
 
 
-def _is_filled(size: Array) -> Array:
+def _is_filled(size: Float[Array, "*n 2"]) -> Bool[Array, "*n 1"]:
     return ops.all(size > 0, axis=-1, keepdims=True)
 
 
-def _pairwise_intersection(a: Boxes, b: Boxes) -> Array:
+def _pairwise_intersection(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Array, "*#n N M"]:
     a = ops.cast(a, "float32")[..., :, None, :]
     b = ops.cast(b, "float32")[..., None, :, :]
     height = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
@@ -154,6 +143,6 @@ def _pairwise_intersection(a: Boxes, b: Boxes) -> Array:
     return ops.maximum(height, 0.0) * ops.maximum(width, 0.0)
 
 
-def _ratio(part: Array, whole: Array) -> Array:
+def _ratio(part: Float[Array, "*n"], whole: Float[Array, "*#n"]) -> Float[Array, "*n"]:
     filled = whole > 0
     return ops.where(filled, part / ops.where(filled, whole, 1.0), 0.0)

@@ -1,30 +1,18 @@
 """Non-maximum suppression with static shapes.
 
-Greedy: the best box stays, every later box that overlaps a kept one too much goes. One meaning on
-every backend; TensorFlow runs its native kernel, which is the fastest there; elsewhere all
-overlaps are computed at once, which takes N x N bytes and more for each image.
+Greedy: the box with the best score is kept, and every later box that overlaps a kept one too much is removed. All
+backends and devices return the same boxes. TensorFlow on a CPU runs its native kernel, which is the fastest there;
+otherwise all overlaps are computed at once, which takes several times N x N floats for each image.
 """
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Int32
 from keras import ops
 
 from maskrcnn.network.ops.boxes import pairwise_iou
 from maskrcnn.network.ops.kernels import uses_native_kernels
-from maskrcnn.project.notation import Array, Boxes, ClassIds
+from maskrcnn.project.notation import Array
 
-GRID_COLUMNS = 9  # of the places that classes are shifted to: 81 fill a square
-
-
-def nms(
-    boxes: Float[Array, "N 4"],
-    scores: Float[Array, "N"],
-    max_count: int,
-    iou_threshold: float,
-    score_threshold: float = float("-inf"),
-) -> tuple[Int[Array, "k"], Bool[Array, "k"]]:
-    """Chooses the best boxes of one image; see `batched_nms`."""
-    indices, valid = batched_nms(boxes[None], scores[None], max_count, iou_threshold, score_threshold)
-    return indices[0], valid[0]
+GRID_COLUMNS = 9  # of the grid that classes are shifted to: the 81 classes of COCO fill a square
 
 
 def batched_nms(
@@ -33,17 +21,17 @@ def batched_nms(
     max_count: int,
     iou_threshold: float,
     score_threshold: float = float("-inf"),
-) -> tuple[Int[Array, "B k"], Bool[Array, "B k"]]:
+) -> tuple[Int32[Array, "B {max_count}"], Bool[Array, "B {max_count}"]]:
     """Chooses the best boxes of every image.
 
     Args:
-        boxes: any one frame.
-        scores: the order of choice; of equal scores the lower index comes first.
-        max_count: how many to choose at most.
-        iou_threshold: a box goes if its IoU with a kept one is above this.
+        boxes: in any frame.
+        scores: boxes are chosen in descending order; of equal scores the lower index comes first.
+        max_count: most boxes chosen of an image (k).
+        iou_threshold: a box is removed if its IoU with a kept one is above this.
         score_threshold: boxes at or below it are never chosen. Give padding such a score.
     Returns:
-        Indices into N in descending order of score, int32, padded with 0; and which of them are real.
+        Indices of the chosen boxes in descending order of score, padded with 0; and which of them are real.
     Raises:
         ValueError: if `max_count` is not positive or `iou_threshold` not within [0, 1].
     """
@@ -52,30 +40,33 @@ def batched_nms(
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"`iou_threshold` must lie within [0, 1]; got {iou_threshold}.")
     choose = _native_nms if uses_native_kernels() else _portable_nms
-    # A choice has no gradient, and TensorFlow's kernel would raise if asked for one.
+    # A choice has no gradient, and asking TensorFlow's kernel for one raises.
     return choose(ops.stop_gradient(boxes), ops.stop_gradient(scores), max_count, iou_threshold, score_threshold)
 
 
-def separate_classes(boxes: Boxes, class_ids: ClassIds) -> Boxes:
-    """Shifts the boxes of every class to a place of their own on a grid, so that one NMS serves all classes.
+def separate_classes(boxes: Float[Array, "*n 4"], class_ids: Int[Array, "*n"]) -> Float[Array, "*n 4"]:
+    """Offsets boxes by class so that one NMS call treats every class separately.
 
-    Boxes of different classes no longer overlap. Those of one class keep their IoU up to rounding, which
-    grows with the grid; for the 81 classes of COCO it is at most 0.001 pixels a coordinate in an image
-    2048 wide.
+    Boxes of different classes no longer overlap. Those of one class keep their IoU up to rounding: with the 81 classes
+    of COCO a coordinate moves by at most 0.001 pixels in an image 2048 wide.
 
     Args:
-        boxes: `(..., N, 4)`, any frame.
-        class_ids: `(..., N)`, from 0 upwards.
+        boxes: in any frame.
+        class_ids: from 0 upwards.
     """
     spread = ops.max(boxes) - ops.min(boxes)
-    place = ops.stack([class_ids // GRID_COLUMNS, class_ids % GRID_COLUMNS], axis=-1)
-    shift = ops.cast(place, boxes.dtype) * spread
+    cell = ops.stack([class_ids // GRID_COLUMNS, class_ids % GRID_COLUMNS], axis=-1)
+    shift = ops.cast(cell, boxes.dtype) * spread
     return boxes + ops.concatenate([shift, shift], axis=-1)
 
 
 def _native_nms(
-    boxes: Array, scores: Array, max_count: int, iou_threshold: float, score_threshold: float
-) -> tuple[Array, Array]:
+    boxes: Float[Array, "B N 4"],
+    scores: Float[Array, "B N"],
+    max_count: int,
+    iou_threshold: float,
+    score_threshold: float,
+) -> tuple[Int32[Array, "B {max_count}"], Bool[Array, "B {max_count}"]]:
     import tensorflow as tf
 
     def choose(image: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -94,8 +85,12 @@ def _native_nms(
 
 
 def _portable_nms(
-    boxes: Array, scores: Array, max_count: int, iou_threshold: float, score_threshold: float
-) -> tuple[Array, Array]:
+    boxes: Float[Array, "B N 4"],
+    scores: Float[Array, "B N"],
+    max_count: int,
+    iou_threshold: float,
+    score_threshold: float,
+) -> tuple[Int32[Array, "B {max_count}"], Bool[Array, "B {max_count}"]]:
     order = ops.argsort(-scores, axis=-1)
     scores = ops.take_along_axis(scores, order, axis=-1)
     boxes = ops.take_along_axis(boxes, order[..., None], axis=-2)
@@ -112,11 +107,11 @@ def _portable_nms(
 
 
 def _greedy(overlaps: Bool[Array, "B N N"], alive: Bool[Array, "B N"]) -> Bool[Array, "B N"]:
-    """Finds which boxes stay, given in descending order of score.
+    """Returns which boxes are kept; boxes come in descending order of score.
 
-    A box stays if no box that stays comes before it and overlaps it. Starting from any guess, each
-    round settles at least the next box for good, so the only fixed point is the greedy answer; it is
-    reached after as many rounds as the longest chain of suppressions.
+    A box is kept if no kept box before it overlaps it. Each round applies this rule to all boxes at once, with the kept
+    boxes of the round before. After round i the first i boxes are final, so the only fixed point is the greedy answer;
+    it is reached after as many rounds as the longest chain of suppressions has boxes.
     """
     indices = ops.arange(alive.shape[-1])
     suppresses = ops.logical_and(overlaps, indices[None, :] < indices[:, None])

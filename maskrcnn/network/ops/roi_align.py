@@ -4,9 +4,8 @@ Boxes are normalised, `(y1, x1, y2, x2)`. The samples include the corners of the
 `s` lies at `(y1 + i * (y2 - y1) / (s - 1)) * (H - 1)`; the only sample of `s = 1` lies in the middle.
 Samples outside the feature map are 0. No gradient flows to the boxes. Crops are float32.
 
-TensorFlow's kernel adds every position up from rounded parts, so that the last sample of a box
-that ends at 1 may land just off the map and yield a row of zeros (a tenth of such crops). Boxes
-clipped to `boxes.IMAGE_WINDOW` are spared that.
+TensorFlow's kernel rounds while it computes a position, so the last sample of a box that ends at 1 may fall just off
+the map: about a tenth of such crops end in a row of zeros. Boxes clipped to `boxes.IMAGE_WINDOW` do not.
 """
 
 import math
@@ -29,20 +28,20 @@ def roi_align(
     size: tuple[int, int],
     image_shape: tuple[int, int],
     canonical_size: float = 224,
-) -> Float[Array, "B R h w C"]:
+) -> Float[Array, "B R {size[0]} {size[1]} C"]:
     """Crops every region out of the pyramid level that suits its size.
 
     Args:
         pyramid: P2 to P5, finest first.
-        boxes_norm: regions of interest; padding (all zero) yields the corner of P2.
+        boxes_norm: regions of interest; zeros, the padding, give the corner of P2.
         size: height and width of a crop.
         image_shape: height and width of the image in pixels.
         canonical_size: side in pixels of the region that belongs to P4.
     Raises:
         ValueError: if there are not four levels.
     Source:
-        FPN (arXiv:1612.03144), equation 1, and Matterport `PyramidROIAlign`: one bilinear sample a
-        bin by `crop_and_resize`, which is not the sampling of ROIAlign (arXiv:1703.06870).
+        FPN (arXiv:1612.03144), equation 1, and Matterport `PyramidROIAlign`, which takes one bilinear sample for every
+        output pixel by `crop_and_resize`. ROIAlign (arXiv:1703.06870) averages several.
     """
     num_levels = COARSEST_LEVEL - FINEST_LEVEL + 1
     if len(pyramid) != num_levels:
@@ -57,7 +56,7 @@ def roi_levels(
 ) -> Int[Array, "*n"]:
     """Returns the pyramid level, 2 to 5, that every region is pooled from; 2 if it is empty."""
     sides = ops.maximum(boxes_norm[..., 2:] - boxes_norm[..., :2], 0.0)
-    # The floor stands in for log(0); any real region is larger than 1e-6 of the image's sides.
+    # The floor avoids log(0); the side of any real region is more than 1e-6 of the image's.
     root_area = ops.sqrt(ops.maximum(sides[..., 0] * sides[..., 1], 1e-12))
     canonical = canonical_size / math.sqrt(image_shape[0] * image_shape[1])
     levels = CANONICAL_LEVEL + ops.round(ops.log2(root_area / canonical))
@@ -66,7 +65,7 @@ def roi_levels(
 
 def crop_and_resize(
     features: Float[Array, "B H W C"], boxes_norm: Float[Array, "B R 4"], size: tuple[int, int]
-) -> Float[Array, "B R h w C"]:
+) -> Float[Array, "B R {size[0]} {size[1]} C"]:
     """Crops every image's own boxes out of its feature map."""
     num_boxes, channels = boxes_norm.shape[1], features.shape[-1]
     images = ops.repeat(ops.arange(ops.shape(boxes_norm)[0]), num_boxes)
@@ -79,7 +78,7 @@ def crop_and_resize_flat(
     boxes_norm: Float[Array, "N 4"],
     indices: Int[Array, "N"],
     size: tuple[int, int],
-) -> Float[Array, "N h w C"]:
+) -> Float[Array, "N {size[0]} {size[1]} C"]:
     """Crops every box out of the feature map that its index names.
 
     Args:
@@ -88,28 +87,43 @@ def crop_and_resize_flat(
         indices: within [0, M).
         size: height and width of a crop.
     Source:
-        `tf.image.crop_and_resize`, which runs on TensorFlow; elsewhere the same values by gathering.
+        `tf.image.crop_and_resize`, which runs with TensorFlow on a CPU; elsewhere a gather gives the same values.
     """
     crop = _native_crops if uses_native_kernels() else _portable_crops
     return crop(features, boxes_norm, indices, size)
 
 
-def _native_crops(features: Array, boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
+def _native_crops(
+    features: Shaped[Array, "M H W C"],
+    boxes_norm: Float[Array, "N 4"],
+    indices: Int[Array, "N"],
+    size: tuple[int, int],
+) -> Float[Array, "N {size[0]} {size[1]} C"]:
     import tensorflow as tf
 
     features, boxes_norm = tf.cast(features, tf.float32), tf.stop_gradient(boxes_norm)
     return tf.image.crop_and_resize(features, boxes_norm, indices, size)
 
 
-def _portable_crops(features: Array, boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
+def _portable_crops(
+    features: Shaped[Array, "M H W C"],
+    boxes_norm: Float[Array, "N 4"],
+    indices: Int[Array, "N"],
+    size: tuple[int, int],
+) -> Float[Array, "N {size[0]} {size[1]} C"]:
     height, width, channels = features.shape[1:]
     shape = np.array([[height, width]], np.int32)
     pixels = ops.reshape(features, (-1, channels))
     return _gather_crops(pixels, indices * (height * width), shape, boxes_norm, size)
 
 
-def _native_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
-    # A region moved off the map costs next to nothing and yields 0, so that the sum selects.
+def _native_roi_align(
+    pyramid: Sequence[Float[Array, "B _ _ C"]],
+    boxes_norm: Float[Array, "B R 4"],
+    indices: Int[Array, "B R"],
+    size: tuple[int, int],
+) -> Float[Array, "B R {size[0]} {size[1]} C"]:
+    # A region outside of the map gives 0 and costs little, so the sum over the levels selects the right one.
     outside = ops.convert_to_tensor([2.0, 2.0, 3.0, 3.0], "float32")
     crops = [
         crop_and_resize(features, ops.where((indices == index)[..., None], boxes_norm, outside), size)
@@ -118,8 +132,13 @@ def _native_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Arra
     return sum(crops[1:], crops[0])
 
 
-def _portable_roi_align(pyramid: Sequence[Array], boxes_norm: Array, indices: Array, size: tuple[int, int]) -> Array:
-    """Lays all levels of all images one behind the other, so that each sample is gathered once."""
+def _portable_roi_align(
+    pyramid: Sequence[Float[Array, "B _ _ C"]],
+    boxes_norm: Float[Array, "B R 4"],
+    indices: Int[Array, "B R"],
+    size: tuple[int, int],
+) -> Float[Array, "B R {size[0]} {size[1]} C"]:
+    """Concatenates the pixels of all levels of all images, so that one gather serves all regions."""
     num_boxes, channels = boxes_norm.shape[1], pyramid[0].shape[-1]
     shapes = np.array([features.shape[1:3] for features in pyramid], np.int32)
     counts = shapes.prod(axis=1, dtype=np.int32)
@@ -142,12 +161,12 @@ def _gather_crops(
     shapes: Int[Array, "#N 2"],
     boxes_norm: Float[Array, "N 4"],
     size: tuple[int, int],
-) -> Float[Array, "N h w C"]:
-    """Samples boxes from feature maps that lie one behind the other, row by row.
+) -> Float[Array, "N {size[0]} {size[1]} C"]:
+    """Samples boxes from feature maps of several shapes.
 
     Args:
-        pixels: all pixels of all maps.
-        starts: where the map of each box starts in `pixels`.
+        pixels: the pixels of all maps, one map after the other, each row by row.
+        starts: index of the first pixel of each box's map.
         shapes: height and width of the map of each box, or one row for all.
     """
     pixels, boxes_norm = ops.cast(pixels, "float32"), ops.stop_gradient(boxes_norm)
@@ -162,8 +181,10 @@ def _gather_crops(
     return crops
 
 
-def _neighbors(low: Array, high: Array, side: Array, count: int) -> list[tuple[Array, Array]]:
-    """Returns the two pixels around every sample along one axis, each with its weight; 0 off the map."""
+def _neighbors(
+    low: Float[Array, "N"], high: Float[Array, "N"], side: Int[Array, "#N"], count: int
+) -> list[tuple[Int[Array, "N {count}"], Float[Array, "N {count}"]]]:
+    """Returns the two pixels around every sample along one axis, each with its weight; 0 outside of the map."""
     steps = np.linspace(0, 1, count, dtype=np.float32) if count > 1 else np.array([0.5], np.float32)
     last = (side - 1)[:, None]
     positions = (low[:, None] + (high - low)[:, None] * steps) * ops.cast(last, "float32")

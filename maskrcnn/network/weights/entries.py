@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskrcnn.network import PARTS
+
 if TYPE_CHECKING:  # importing Keras takes seconds
     from maskrcnn.network.layers.resnet import ConvNorm
     from maskrcnn.network.model import MaskRCNN
@@ -15,7 +17,6 @@ if TYPE_CHECKING:  # importing Keras takes seconds
 BRANCHES = {"reduce": "branch2a", "spatial": "branch2b", "expand": "branch2c", "shortcut": "branch1"}
 BLOCK_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CLASS_DEPTHS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
-PARTS = ("backbone", "fpn", "rpn_head", "box_head", "mask_head")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from maskrcnn.network.weights.entries import PARTS, Entry, table
+from maskrcnn.network import PARTS
+from maskrcnn.network.weights.entries import Entry, table
 from maskrcnn.network.weights.layouts import Layout, recognize_layout
 from maskrcnn.network.weights.report import Report
 from maskrcnn.network.weights.tensors import open_tensors

@@ -37,7 +37,7 @@ def test_every_level_has_its_scale_and_every_anchor_its_ratio(
 
 
 def test_one_scale_a_level_is_asked_for():
-    with pytest.raises(ValueError, match="`scales` must list one scale a level; got 2 for 5 strides"):
+    with pytest.raises(ValueError, match="`scales` must list one scale for every level; got 2 for 5 strides"):
         make_anchors((64, 64), scales=[32, 64])
 
 

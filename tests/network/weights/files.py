@@ -1,33 +1,21 @@
 """Weight files to be spoiled, and networks full of numbers."""
 
 from functools import cache
-from typing import Any
 
 import h5py
-import keras
 import numpy as np
 
-from maskrcnn.network.model import MaskRCNN
+from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import Entry, table
 from tests.tiny import CLASS_COUNT, SHAPE
 
 NARROW = {"backbone_width": 8, "fpn_channels": 16, "rpn_channels": 16, "box_channels": 32, "mask_channels": 8}
 
 
-def build(**arguments: Any) -> MaskRCNN:
-    """Returns a network with all its weights made, part by part: what lies between them holds none and takes time."""
-    model = MaskRCNN(**arguments)
-    pyramid = model.fpn(model.backbone(keras.Input((*model.image_shape, 3), batch_size=1)))
-    model.rpn_head(pyramid)
-    for head, side in ((model.box_head, 7), (model.mask_head, 14)):
-        head(keras.Input((1, side, side, pyramid[0].shape[-1]), batch_size=1))
-    return model
-
-
 @cache
 def deeper() -> MaskRCNN:
     """Returns the tests' network with a second block in every stage."""
-    return build(backbone="resnet26", image_shape=SHAPE, class_count=CLASS_COUNT, **NARROW)
+    return build_mask_rcnn(backbone="resnet26", image_shape=SHAPE, class_count=CLASS_COUNT, **NARROW)
 
 
 def scramble(model: MaskRCNN, seed: int) -> None:

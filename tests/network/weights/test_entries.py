@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from maskrcnn.network.model import MaskRCNN
+from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import load_matterport, table, write_weights
-from tests.network.weights.files import build, scramble
+from tests.network.weights.files import scramble
 from tests.parity.recorded_weights import read_tensor_list
 from tests.tiny import network
 
@@ -38,7 +38,7 @@ def test_tensors_lie_as_matterport_lays_them(tmp_path: Path):
 @cache
 def published() -> MaskRCNN:
     """A ResNet101 for COCO's eighty classes, such as the published weights fill."""
-    return build(backbone="resnet101", image_shape=(64, 64), class_count=81)
+    return build_mask_rcnn(backbone="resnet101", image_shape=(64, 64), class_count=81)
 
 
 def test_the_table_is_that_of_the_published_file():

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import load_matterport
-from tests.network.weights.files import NARROW, build, in_their_shape, scramble, values
+from tests.network.weights.files import NARROW, in_their_shape, scramble, values
 from tests.parity.recorded_weights import draw_tensor
 from tests.tiny import network
 
@@ -121,7 +122,8 @@ def extract_c5(model: keras.Model, image: np.ndarray) -> np.ndarray:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within Keras' old saver
 def test_features_are_those_of_keras(resnet50: keras.Model, tmp_path: Path):
     resnet50.save(tmp_path / "resnet50.h5")
-    ours = build(backbone="resnet50", image_shape=(64, 128), class_count=11, **(NARROW | {"backbone_width": 64}))
+    widths = NARROW | {"backbone_width": 64}
+    ours = build_mask_rcnn(backbone="resnet50", image_shape=(64, 128), class_count=11, **widths)
     report = load_matterport(ours, tmp_path / "resnet50.h5", fresh=REST)
     assert len(report.loaded) == 318
     rgb = np.random.default_rng(3).uniform(-120, 130, (1, 64, 128, 3)).astype(np.float32)  # means taken off
