@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from maskrcnn.data.augmentation import make_augmenter
 from maskrcnn.data.records import Record, Records
+from maskrcnn.project.errors import InputError
 
 
 class Batches(keras.utils.PyDataset):
@@ -27,7 +28,7 @@ class Batches(keras.utils.PyDataset):
         seed: Seed of the order and the augmentation, or None.
         augment: Strength of each augmentation, see `build_chain`; augmentations need a seed.
     Raises:
-        ValueError: if one pass without a seed cannot fill the steps, or if an augmentation is unknown, out of
+        InputError: if one pass without a seed cannot fill the steps, or if an augmentation is unknown, out of
             range or has no seed.
     """
 
@@ -49,11 +50,11 @@ class Batches(keras.utils.PyDataset):
         self.seed, self.epoch = seed, 0
         self.augment = make_augmenter(augment) if augment else None
         if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
-            raise ValueError(
+            raise InputError(
                 f"`steps` must be from 1 to what {len(records)} images fill; got {self.steps} batches of {batch_size}."
             )
         if augment and seed is None:
-            raise ValueError(f"`seed` must be a number where images are augmented; got None for {', '.join(augment)}.")
+            raise InputError(f"`seed` must be a number where images are augmented; got None for {', '.join(augment)}.")
 
     def __len__(self) -> int:
         return self.steps

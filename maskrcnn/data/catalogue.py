@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn.project.errors import InputError
+
 BACKGROUND = "background"
 MAX_ID = np.iinfo(np.uint16).max  # of an instance map
 
@@ -95,7 +97,7 @@ def assign_labels(labels: Sequence[str], classes: Classes | None) -> tuple[tuple
         The class names, background first, and the class id of every label that belongs to a class.
 
     Raises:
-        ValueError: if a label is unknown, with the nearest known ones; if two classes share one; or if a class is
+        InputError: if a label is unknown, with the nearest known ones; if two classes share one; or if a class is
             empty or called `background`.
     """
     if classes is None:
@@ -103,18 +105,18 @@ def assign_labels(labels: Sequence[str], classes: Classes | None) -> tuple[tuple
     class_ids: dict[str, int] = {}
     for class_id, (name, merged) in enumerate(classes.items(), start=1):
         if name == BACKGROUND or not merged:
-            raise ValueError(f"`data.classes.{name}` must be a class with labels; got {list(merged)}.")
+            raise InputError(f"`data.classes.{name}` must be a class with labels; got {list(merged)}.")
         for label in merged:
             if label not in labels:
                 near = get_close_matches(label, labels, n=3, cutoff=0.5) or labels
-                raise ValueError(
+                raise InputError(
                     f"`data.classes.{name}` must merge labels of the dataset; got {label!r}, near to {', '.join(near)}."
                 )
             if label in class_ids:
-                raise ValueError(f"`data.classes.{name}` must not repeat a label; got {label!r} again.")
+                raise InputError(f"`data.classes.{name}` must not repeat a label; got {label!r} again.")
             class_ids[label] = class_id
     if not class_ids:
-        raise ValueError("`data.classes` must have at least one class; got none. null takes all of the dataset.")
+        raise InputError("`data.classes` must have at least one class; got none. null takes all of the dataset.")
     return (BACKGROUND, *classes), class_ids
 
 

@@ -56,7 +56,7 @@ class Frame(ABC):
         """Reads the annotation and checks the image's header against it.
 
         Raises:
-            ValueError: if image or annotation is damaged, or the image has another size than annotated.
+            InputError: if image or annotation is damaged, or the image has another size than annotated.
         """
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt16
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Image, InstanceMap
 
 Shape = tuple[int, int]
@@ -32,7 +33,7 @@ def check_image(path: Path, image_shape: Shape) -> None:
         image_shape: Height and width that it must have, in pixels.
 
     Raises:
-        ValueError: if the file is no PNG or JPEG, ends early, or has another size.
+        InputError: if the file is no PNG or JPEG, ends early, or has another size.
     """
     with path.open("rb") as file:
         head = file.read(24)
@@ -44,12 +45,12 @@ def check_image(path: Path, image_shape: Shape) -> None:
             # Some cameras append metadata after the end of the image.
             is_whole = _JPEG_END in _read_tail(file, min(_size(file) - file.tell(), 65536))
         else:
-            raise ValueError(f"`{path}` must be a PNG or JPEG image; got a file that begins with {head[:8]!r}.")
+            raise InputError(f"`{path}` must be a PNG or JPEG image; got a file that begins with {head[:8]!r}.")
     if not is_whole:
-        raise ValueError(f"`{path}` must be a whole image; got one that ends early. Copy it again.")
+        raise InputError(f"`{path}` must be a whole image; got one that ends early. Copy it again.")
     if shape != tuple(image_shape):
         hint = " Its EXIF orientation is not applied." if shape[::-1] == tuple(image_shape) else ""
-        raise ValueError(f"`{path}` must have height and width {tuple(image_shape)}, as annotated; got {shape}.{hint}")
+        raise InputError(f"`{path}` must have height and width {tuple(image_shape)}, as annotated; got {shape}.{hint}")
 
 
 def _read_jpeg_shape(file: BinaryIO) -> Shape:
@@ -89,14 +90,14 @@ def read_image(path: Path, image_shape: Shape, fit: str) -> Image:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be decoded.
+        InputError: if it cannot be decoded.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; see `data.root`.")
     content = np.fromfile(path, np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if len(content) else None
     if image is None:
-        raise ValueError(f"`{path}` must be an image that can be decoded; got a damaged file. Copy it again.")
+        raise InputError(f"`{path}` must be an image that can be decoded; got a damaged file. Copy it again.")
     raw_shape = image.shape[:2]
     height, width = fit_shape(raw_shape, image_shape, fit)
     if (height, width) != raw_shape:
@@ -130,14 +131,14 @@ def fit_shape(raw_shape: Shape, image_shape: Shape, fit: str) -> Shape:
             factor, rounded to whole pixels, and leaves the rest at the bottom or the right to padding.
 
     Raises:
-        ValueError: if there is no such fit.
+        InputError: if there is no such fit.
     """
     if fit == STRETCH:
         return image_shape
     if fit == LETTERBOX:
         factor = min(image_shape[0] / raw_shape[0], image_shape[1] / raw_shape[1])
         return max(1, round(factor * raw_shape[0])), max(1, round(factor * raw_shape[1]))
-    raise ValueError(f"`preprocess.fit` must be one of {', '.join(FITS)}; got {fit!r}.")
+    raise InputError(f"`preprocess.fit` must be one of {', '.join(FITS)}; got {fit!r}.")
 
 
 def _pad(pixels: np.ndarray, image_shape: Shape) -> np.ndarray:

@@ -19,6 +19,7 @@ from maskrcnn.data.catalogue import Catalogue, decode_catalogue, encode_catalogu
 from maskrcnn.data.frames import Frame
 from maskrcnn.data.images import Shape, read_image, resize_map
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
 
@@ -73,7 +74,7 @@ def build_record(frame: Frame, image_shape: Shape, mini_mask_shape: Shape, fit: 
         instance_map: Whether to keep the official id of every pixel.
 
     Raises:
-        ValueError: if image or annotation is damaged or of another size.
+        InputError: if image or annotation is damaged or of another size.
     """
     truth = frame.read_truth()
     object_map = resize_map(truth.object_map, image_shape, fit)
@@ -118,10 +119,10 @@ def write_records(
         catalogue: The classes that their ids refer to.
 
     Raises:
-        ValueError: if there is no record.
+        InputError: if there is no record.
     """
     if not records:
-        raise ValueError(f"`records` must hold at least one record; got none for `{path}`.")
+        raise InputError(f"`records` must hold at least one record; got none for `{path}`.")
     arrays = {
         "image_shape": np.array(image_shape, np.int32),
         "mini_mask_shape": np.array(mini_mask_shape, np.int32),
@@ -195,7 +196,7 @@ class Records:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it cannot be decoded.
+            InputError: if it cannot be decoded.
         """
         return read_image(root / self[index].image_path, self.image_shape, self.fit)
 
@@ -203,11 +204,11 @@ class Records:
         """Returns the official id of every pixel of one image, see `Catalogue`.
 
         Raises:
-            ValueError: if the split was preprocessed without instance maps.
+            InputError: if the split was preprocessed without instance maps.
         """
         png = self[index].instance_png
         if not len(png):
-            raise ValueError(f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`.")
+            raise InputError(f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`.")
         return decode_map(png)
 
 
@@ -216,7 +217,7 @@ def read_records(path: Path) -> Records:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, or not one of records.
+        InputError: if the file is damaged, or not one of records.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `python stages/preprocess.py {path.stem}`.")
@@ -227,7 +228,7 @@ def read_records(path: Path) -> Records:
             records.check_classes()
             return records
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
-        raise ValueError(
+        raise InputError(
             f"`{path}` must be a file of records; got {fault}. Run `python stages/preprocess.py {path.stem}`."
         ) from fault
 

@@ -19,6 +19,7 @@ from jaxtyping import UInt16
 from maskrcnn.data.catalogue import Catalogue, Classes, assign_labels
 from maskrcnn.data.frames import Frame, Truth, quote_paths
 from maskrcnn.data.images import Shape, check_image
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import InstanceMap
 from maskrcnn.readers.polygons import Points, paint_polygons
 
@@ -118,7 +119,7 @@ def make_catalogue(classes: Classes | None) -> Catalogue:
         classes: By the name of a class, the labels that it merges; None for the ten of Cityscapes.
 
     Raises:
-        ValueError: if the choice does not fit, see `assign_labels`.
+        InputError: if the choice does not fit, see `assign_labels`.
     """
     names, class_ids = assign_labels(CLASS_NAMES[1:], classes)
     return Catalogue(
@@ -153,7 +154,7 @@ def read_frames(
     Raises:
         FileNotFoundError: if a folder is missing or empty, an image has no annotation, or an annotation no
             image; naming up to ten of them.
-        ValueError: if the choice of classes does not fit.
+        InputError: if the choice of classes does not fit.
     """
     catalogue = make_catalogue(classes)
     if cities is None:
@@ -203,7 +204,7 @@ def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
         image_shape: Height and width that the annotation must state, in pixels; None accepts any.
 
     Raises:
-        ValueError: naming file, object and rule, if the file is not JSON, lacks a key, has another size, an
+        InputError: naming file, object and rule, if the file is not JSON, lacks a key, has another size, an
             unknown label, a polygon of fewer than 3 points or a point that is not a finite pair.
     """
     try:
@@ -211,16 +212,16 @@ def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
         stated_shape = (content["imgHeight"], content["imgWidth"])
         listed = list(content["objects"])
     except (ValueError, KeyError, TypeError) as fault:
-        raise ValueError(f"`{path}` must be JSON with imgHeight, imgWidth and objects; got {fault!r}.") from fault
+        raise InputError(f"`{path}` must be JSON with imgHeight, imgWidth and objects; got {fault!r}.") from fault
     if not all(type(side) is int and side > 0 for side in stated_shape):
-        raise ValueError(f"`{path}` must state imgHeight and imgWidth in whole pixels; got {stated_shape}.")
+        raise InputError(f"`{path}` must state imgHeight and imgWidth in whole pixels; got {stated_shape}.")
     if image_shape is not None and stated_shape != tuple(image_shape):
-        raise ValueError(
+        raise InputError(
             f"`{path}` must state imgHeight, imgWidth {tuple(image_shape)} as `data.image_shape` does; "
             f"got {stated_shape}."
         )
     if len(listed) > MAX_OBJECTS:
-        raise ValueError(f"`{path}` must have at most {MAX_OBJECTS} objects; got {len(listed)}.")
+        raise InputError(f"`{path}` must have at most {MAX_OBJECTS} objects; got {len(listed)}.")
     objects = tuple(
         _read_object(item, f"`{path}`, object {index},")
         for index, item in enumerate(listed)
@@ -233,19 +234,19 @@ def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
 def _read_object(item: Any, where: str) -> Object:
     """Returns one object of the file; `where` begins the error."""
     if not isinstance(item, dict) or not {"label", "polygon"} <= item.keys():
-        raise ValueError(f"{where} must have the keys label and polygon; got {str(item)[:80]}.")
+        raise InputError(f"{where} must have the keys label and polygon; got {str(item)[:80]}.")
     label = item["label"]
     if not isinstance(label, str) or not {label, label.removesuffix("group")} & LABEL_IDS.keys():
-        raise ValueError(f"{where} must have a label of Cityscapes; got {label!r}.")
+        raise InputError(f"{where} must have a label of Cityscapes; got {label!r}.")
     try:
         points = np.asarray(item["polygon"])
     except ValueError:  # rows of unequal length
         points = np.empty(0, object)
     if points.dtype.kind not in "if" or points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
-        raise ValueError(f"{where} must have at least 3 points (x, y); got {str(item['polygon'])[:80]}.")
+        raise InputError(f"{where} must have at least 3 points (x, y); got {str(item['polygon'])[:80]}.")
     is_finite = np.isfinite(points).all(axis=1)
     if not is_finite.all():
-        raise ValueError(f"{where} must have finite points; got {points[~is_finite][0].tolist()}.")
+        raise InputError(f"{where} must have finite points; got {points[~is_finite][0].tolist()}.")
     return Object(label, points.astype(np.float64))
 
 
@@ -254,7 +255,7 @@ def _check_instances(objects: Sequence[Object], path: Path) -> None:
     numbered = Counter(item.label for item in objects if item.label in CLASS_IDS)
     label, count = max(numbered.items(), key=lambda pair: pair[1], default=("", 0))
     if count > CITYSCAPES.instance_base:
-        raise ValueError(f"`{path}` must have at most {CITYSCAPES.instance_base} of one label; got {count} of {label}.")
+        raise InputError(f"`{path}` must have at most {CITYSCAPES.instance_base} of one label; got {count} of {label}.")
 
 
 def paint_objects(annotation: Annotation) -> InstanceMap:

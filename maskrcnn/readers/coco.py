@@ -19,6 +19,7 @@ from pycocotools import mask as run_lengths
 from maskrcnn.data.catalogue import MAX_ID, Catalogue, Classes, assign_labels
 from maskrcnn.data.frames import Frame, Truth, quote_paths
 from maskrcnn.data.images import Shape, check_image
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.segmentations import encode_mask
 
 INSTANCE_BASE = Catalogue.instance_base
@@ -93,10 +94,10 @@ def read_frames(
 
     Raises:
         FileNotFoundError: if the JSON file or an image is missing.
-        ValueError: naming file, entry and rule, if the JSON file does not fit the format or the parameters.
+        InputError: naming file, entry and rule, if the JSON file does not fit the format or the parameters.
     """
     if cities is not None:
-        raise ValueError(f"`cities` must be null where `data.format` is coco; got {list(cities)}.")
+        raise InputError(f"`cities` must be null where `data.format` is coco; got {list(cities)}.")
     path = root / truth
     content = _read_json(path)
     categories = {key: entry["name"] for key, entry in sorted(_index(path, content, "categories", name=str).items())}
@@ -130,14 +131,14 @@ def make_catalogue(
         classes: By the name of a class, the categories that it merges; None for all.
 
     Raises:
-        ValueError: if two categories share a name, there are too many classes, or the choice does not fit.
+        InputError: if two categories share a name, there are too many classes, or the choice does not fit.
     """
     repeated = [name for name, count in Counter(categories.values()).items() if count > 1]
     if repeated:
-        raise ValueError(f"`{path}` must have unique category names; got {', '.join(repeated)} twice.")
+        raise InputError(f"`{path}` must have unique category names; got {', '.join(repeated)} twice.")
     names, by_label = assign_labels(list(categories.values()), classes)
     if len(names) - 1 > MAX_CLASSES:
-        raise ValueError(
+        raise InputError(
             f"`{path}` must have at most {MAX_CLASSES} classes; got {len(names) - 1}. "
             "Choose or merge some with `data.classes`."
         )
@@ -151,7 +152,7 @@ def number_instances(annotations: Sequence[Annotation]) -> UInt16[np.ndarray, "n
     An instance is `class_id * INSTANCE_BASE + number`, a crowd its `class_id`; what has no class is 0.
 
     Raises:
-        ValueError: if an image has more than 1000 instances of a class.
+        InputError: if an image has more than 1000 instances of a class.
     """
     seen: Counter[int] = Counter()
     ids = np.zeros(len(annotations) + 1, np.uint16)
@@ -160,7 +161,7 @@ def number_instances(annotations: Sequence[Annotation]) -> UInt16[np.ndarray, "n
             ids[number] = item.class_id
             continue
         if seen[item.class_id] == INSTANCE_BASE:
-            raise ValueError(f"{item.where} must be one of at most {INSTANCE_BASE} of its class in an image; got more.")
+            raise InputError(f"{item.where} must be one of at most {INSTANCE_BASE} of its class in an image; got more.")
         ids[number] = item.class_id * INSTANCE_BASE + seen[item.class_id]
         seen[item.class_id] += 1
     return ids
@@ -175,10 +176,10 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
         content = json.loads(path.read_bytes())
         lists = {name: content[name] for name in names}
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
-        raise ValueError(f"`{path}` must be JSON with {', '.join(names)}; got {fault!r}.") from fault
+        raise InputError(f"`{path}` must be JSON with {', '.join(names)}; got {fault!r}.") from fault
     for name, entries in lists.items():
         if not isinstance(entries, list) or (name != "annotations" and not entries):
-            raise ValueError(f"`{path}` must have {name} in a list; got {str(entries)[:80]}.")
+            raise InputError(f"`{path}` must have {name} in a list; got {str(entries)[:80]}.")
     return lists
 
 
@@ -190,9 +191,9 @@ def _index(path: Path, content: Mapping[str, list[Any]], part: str, **types: typ
         where = f"`{path}`, entry {place} of {part},"
         if not isinstance(entry, dict) or any(type(entry.get(key)) is not kind for key, kind in types.items()):
             rule = ", ".join(f"{key} ({kind.__name__})" for key, kind in types.items())
-            raise ValueError(f"{where} must have {rule}; got {str(entry)[:80]}.")
+            raise InputError(f"{where} must have {rule}; got {str(entry)[:80]}.")
         if entry["id"] in found:
-            raise ValueError(f"{where} must have an id of its own; got {entry['id']} again.")
+            raise InputError(f"{where} must have an id of its own; got {entry['id']} again.")
         found[entry["id"]] = entry
     return found
 
@@ -205,15 +206,15 @@ def _read_annotations(
     for key, entry in _index(path, content, "annotations", image_id=int, category_id=int).items():
         where = f"`{path}`, annotation {key},"
         if entry["image_id"] not in pictured:
-            raise ValueError(f"{where} must have the image_id of an image; got {entry['image_id']}.")
+            raise InputError(f"{where} must have the image_id of an image; got {entry['image_id']}.")
         if entry["category_id"] not in class_ids:
-            raise ValueError(f"{where} must have the category_id of a category; got {entry['category_id']}.")
+            raise InputError(f"{where} must have the category_id of a category; got {entry['category_id']}.")
         if entry.get("iscrowd", 0) not in (0, 1):
-            raise ValueError(f"{where} must have an iscrowd of 0 or 1; got {entry['iscrowd']!r}.")
+            raise InputError(f"{where} must have an iscrowd of 0 or 1; got {entry['iscrowd']!r}.")
         class_id, is_crowd = class_ids[entry["category_id"]], entry.get("iscrowd", 0) == 1
         annotations[entry["image_id"]].append(Annotation(where, class_id, is_crowd, entry.get("segmentation")))
     if (most := max(map(len, annotations.values()))) > MAX_ID:
-        raise ValueError(f"`{path}` must have at most {MAX_ID} annotations per image; got {most}.")
+        raise InputError(f"`{path}` must have at most {MAX_ID} annotations per image; got {most}.")
     return annotations
 
 
@@ -222,16 +223,16 @@ def _check_images(path: Path, frames: Sequence[CocoFrame], image_shape: Shape | 
     for frame in frames:
         where = f"`{path}`, image {frame.image_file},"
         if min(frame.image_shape) < 1:
-            raise ValueError(f"{where} must have a positive height and width; got {frame.image_shape}.")
+            raise InputError(f"{where} must have a positive height and width; got {frame.image_shape}.")
         if image_shape is not None and frame.image_shape != tuple(image_shape):
-            raise ValueError(
+            raise InputError(
                 f"{where} must have height and width {tuple(image_shape)} as `data.image_shape` does; "
                 f"got {frame.image_shape}. null allows any."
             )
         if ".." in Path(frame.image_file).parts or Path(frame.image_file).is_absolute():
-            raise ValueError(f"{where} must lie below `data.root`; got a path that leaves it.")
+            raise InputError(f"{where} must lie below `data.root`; got a path that leaves it.")
     name, count = Counter(frame.name for frame in frames).most_common(1)[0]
     if count > 1:
-        raise ValueError(f"`{path}` must have unique file names, without their endings; got {name} {count} times.")
+        raise InputError(f"`{path}` must have unique file names, without their endings; got {name} {count} times.")
     if missing := [frame.image_path for frame in frames if not frame.image_path.is_file()]:
         raise FileNotFoundError(f"`{path}` must name images that exist; got no {quote_paths(missing)}.")

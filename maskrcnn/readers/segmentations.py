@@ -5,6 +5,7 @@ from typing import Any
 from pycocotools import mask as run_lengths
 
 from maskrcnn.data.images import Shape
+from maskrcnn.project.errors import InputError
 
 MAX_COORDINATE = 1e5  # pixels; pycocotools needs memory in proportion to the length of an edge
 
@@ -21,7 +22,7 @@ def encode_mask(segmentation: Any, image_shape: Shape, where: str) -> RunLengths
         where: Begins every error.
 
     Raises:
-        ValueError: if the segmentation is neither, or malformed.
+        InputError: if the segmentation is neither, or malformed.
 
     Source:
         pycocotools, which rasterises the polygons.
@@ -30,12 +31,12 @@ def encode_mask(segmentation: Any, image_shape: Shape, where: str) -> RunLengths
         polygons = [_read_polygon(polygon, where) for polygon in segmentation]
         return run_lengths.merge(run_lengths.frPyObjects(polygons, *image_shape))
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise ValueError(f"{where} must have polygons or run lengths as segmentation; got {str(segmentation)[:80]}.")
+        raise InputError(f"{where} must have polygons or run lengths as segmentation; got {str(segmentation)[:80]}.")
     if segmentation["size"] != list(image_shape):
-        raise ValueError(f"{where} must have run lengths of size {list(image_shape)}; got {segmentation['size']}.")
+        raise InputError(f"{where} must have run lengths of size {list(image_shape)}; got {segmentation['size']}.")
     counts = segmentation["counts"]
     if not _fills(counts, image_shape):
-        raise ValueError(f"{where} must have run lengths that fill the image; got {str(counts)[:80]!r}.")
+        raise InputError(f"{where} must have run lengths that fill the image; got {str(counts)[:80]!r}.")
     if isinstance(counts, str):
         return {"size": list(image_shape), "counts": counts.encode()}
     return run_lengths.frPyObjects({"size": list(image_shape), "counts": counts}, *image_shape)
@@ -58,7 +59,7 @@ def _read_polygon(polygon: Any, where: str) -> list[float]:
     """Returns the corners `[x, y, x, y, ...]` of one polygon."""
     is_list = isinstance(polygon, list) and all(type(value) in (int, float) for value in polygon)
     if not is_list or len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(f"{where} must have polygons of at least 3 points x, y; got {str(polygon)[:80]}.")
+        raise InputError(f"{where} must have polygons of at least 3 points x, y; got {str(polygon)[:80]}.")
     if not all(abs(value) <= MAX_COORDINATE for value in polygon):  # not a number is not
-        raise ValueError(f"{where} must have finite points, at most {MAX_COORDINATE:.0f}; got {str(polygon)[:80]}.")
+        raise InputError(f"{where} must have finite points, at most {MAX_COORDINATE:.0f}; got {str(polygon)[:80]}.")
     return [float(value) for value in polygon]

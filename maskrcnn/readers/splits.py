@@ -11,11 +11,12 @@ import cv2
 from maskrcnn.data.frames import Frame
 from maskrcnn.data.images import Shape
 from maskrcnn.data.records import Record, build_record
+from maskrcnn.project.errors import InputError
 
 MAX_FAULTS = 10
 FRAMES_A_PROCESS = 100  # fewer are built before a second process has started
 
-Outcome = Record | ValueError
+Outcome = Record | InputError
 
 
 def build_records(
@@ -31,7 +32,7 @@ def build_records(
         instance_maps: Whether to keep the official id of every pixel.
 
     Raises:
-        ValueError: naming the first ten damaged files.
+        InputError: naming the first ten damaged files.
     """
     build = partial(
         _try_build,
@@ -48,7 +49,7 @@ def build_records(
             faults.append(str(outcome))
     if faults:
         more = [f"{len(faults) - MAX_FAULTS} more files are damaged."] if len(faults) > MAX_FAULTS else []
-        raise ValueError("\n".join(faults[:MAX_FAULTS] + more))
+        raise InputError("\n".join(faults[:MAX_FAULTS] + more))
 
 
 def _map(build: Callable[[Frame], Outcome], frames: Sequence[Frame]) -> Iterator[Outcome]:
@@ -67,5 +68,5 @@ def _try_build(frame: Frame, image_shape: Shape, mini_mask_shape: Shape, fit: st
     """Returns the record of a frame, or what is wrong with its files, so that one run finds all faults."""
     try:
         return build_record(frame, image_shape, mini_mask_shape, fit, instance_map)
-    except ValueError as fault:
+    except InputError as fault:
         return fault

@@ -8,6 +8,7 @@ import pytest
 
 from maskrcnn.data.batches import Batches, pad_truth
 from maskrcnn.data.records import Record, Records, read_records, write_records
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES
 from tests.tiny import MINI_MASK_SHAPE, SHAPE, draw_scene, make_record
 
@@ -120,7 +121,7 @@ def test_without_a_seed_every_epoch_shows_the_first_images_in_order(root: Path, 
 
 @pytest.mark.parametrize(("steps", "batch_size", "seed"), [(3, 2, None), (0, 2, None), (None, 6, None), (0, 2, 1)])
 def test_steps_must_be_filled(root: Path, records: Records, steps, batch_size, seed):
-    with pytest.raises(ValueError, match=r"`steps` must be from 1 to what 5 images fill; got \d batches of"):
+    with pytest.raises(InputError, match=r"`steps` must be from 1 to what 5 images fill; got \d batches of"):
         Batches(records, root, batch_size=batch_size, instance_cap=4, steps=steps, seed=seed)
 
 
@@ -178,11 +179,11 @@ def test_order_and_augmentation_draw_different_numbers(root: Path, records: Reco
 
 def test_augmentation_needs_a_seed(root: Path, records: Records):
     with pytest.raises(
-        ValueError, match=r"`seed` must be a number where images are augmented; got None for flip, crop"
+        InputError, match=r"`seed` must be a number where images are augmented; got None for flip, crop"
     ):
         Batches(records, root, batch_size=1, instance_cap=4, augment={"flip": 0.5, "crop": 0.2})
 
 
 def test_unknown_augmentations_are_told(root: Path, records: Records):
-    with pytest.raises(ValueError, match=r"`augment` must name some of flip, crop.*; got zoom"):
+    with pytest.raises(InputError, match=r"`augment` must name some of flip, crop.*; got zoom"):
         Batches(records, root, batch_size=1, instance_cap=4, seed=1, augment={"zoom": 0.1})

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.catalogue import Catalogue, assign_labels, decode_catalogue, encode_catalogue, spread_colors
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES
 
 PETS = Catalogue(("background", "cat", "dog"), {1: 1, 2: 2, 3: 2}, frozenset({0, 4}))
@@ -117,5 +118,5 @@ def test_classes_come_in_the_order_of_the_choice_and_merge_labels() -> None:
     ],
 )
 def test_a_choice_that_does_not_fit_is_refused(classes: dict[str, list[str]], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         assign_labels(["cat", "dog"], classes)

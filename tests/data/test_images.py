@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskrcnn.data.images import check_image, fit_shape, read_image, resize_map
+from maskrcnn.project.errors import InputError
 
 SHAPE = (64, 128)
 
@@ -49,7 +50,7 @@ def test_a_jpeg_with_metadata_before_and_behind_passes(tmp_path: Path) -> None:
 def test_a_truncated_png_is_refused(tmp_path: Path, kept: int) -> None:
     path = write_image(tmp_path / "a.png")
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"a.png` must be a whole image; got one that ends early"):
+    with pytest.raises(InputError, match=r"a.png` must be a whole image; got one that ends early"):
         check_image(path, SHAPE)
 
 
@@ -58,7 +59,7 @@ def test_a_truncated_jpeg_is_refused(tmp_path: Path, kept: int) -> None:
     path = write_image(tmp_path / "a.jpg")
     add_exif(path, 1)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"a.jpg` must be a whole image; got one that ends early"):
+    with pytest.raises(InputError, match=r"a.jpg` must be a whole image; got one that ends early"):
         check_image(path, SHAPE)
 
 
@@ -66,16 +67,16 @@ def test_a_truncated_jpeg_is_refused(tmp_path: Path, kept: int) -> None:
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"a.png` must be a PNG or JPEG image; got a file that begins with"):
+    with pytest.raises(InputError, match=r"a.png` must be a PNG or JPEG image; got a file that begins with"):
         check_image(path, SHAPE)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_an_image_of_another_size_is_refused(tmp_path: Path, name: str) -> None:
     path = write_image(tmp_path / name)
-    with pytest.raises(ValueError, match=r"must have height and width \(64, 127\), as annotated; got \(64, 128\)\.$"):
+    with pytest.raises(InputError, match=r"must have height and width \(64, 127\), as annotated; got \(64, 128\)\.$"):
         check_image(path, (64, 127))
-    with pytest.raises(ValueError, match=r"got \(64, 128\)\. Its EXIF orientation is not applied"):
+    with pytest.raises(InputError, match=r"got \(64, 128\)\. Its EXIF orientation is not applied"):
         check_image(path, (128, 64))
 
 
@@ -103,7 +104,7 @@ def test_an_image_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
         read_image(path, (2, 4), "stretch")
     for content in (b"", b"no image"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"a.png` must be an image that can be decoded; got a damaged file"):
+        with pytest.raises(InputError, match=r"a.png` must be an image that can be decoded; got a damaged file"):
             read_image(path, (2, 4), "stretch")
 
 
@@ -158,5 +159,5 @@ def test_image_and_map_lie_on_one_grid(
 
 
 def test_an_unknown_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`preprocess\.fit` must be one of stretch, letterbox; got 'crop'"):
+    with pytest.raises(InputError, match=r"`preprocess\.fit` must be one of stretch, letterbox; got 'crop'"):
         fit_shape((1, 1), SHAPE, "crop")

@@ -17,6 +17,7 @@ from maskrcnn.data.records import (
     read_records,
     write_records,
 )
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS, paint_instances, read_annotation
 from tests.data.test_catalogue import PETS
 from tests.readers.frames import Corners, rectangle, write_frame
@@ -157,7 +158,7 @@ def test_a_failing_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: 
 
 
 def test_no_records_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"`records` must hold at least one record; got none for `.*split.npz`"):
+    with pytest.raises(InputError, match=r"`records` must hold at least one record; got none for `.*split.npz`"):
         write(tmp_path / "split.npz")
     assert not (tmp_path / "split.npz").exists()
 
@@ -169,7 +170,7 @@ def test_an_index_beyond_the_end_is_refused(tmp_path: Path) -> None:
 
 def test_a_split_without_maps_says_how_to_get_them(tmp_path: Path) -> None:
     record = build_record(write_frame(tmp_path, OBJECTS), RAW, MINI, "stretch", instance_map=False)
-    with pytest.raises(ValueError, match=r"split.npz` must hold instance maps; got none. Set .*`instance_maps`"):
+    with pytest.raises(InputError, match=r"split.npz` must hold instance maps; got none. Set .*`instance_maps`"):
         write(tmp_path / "split.npz", record).instance_map(0)
 
 
@@ -189,33 +190,33 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         content[:200] + b"?" * 50 + content[250:],
     ):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"split.npz` must be a file of records; got .*preprocess.py split`"):
+        with pytest.raises(InputError, match=r"split.npz` must be a file of records; got .*preprocess.py split`"):
             read_records(path)
 
 
 def test_a_file_of_other_arrays_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "split.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(ValueError, match=r"split.npz` must be a file of records; got"):
+    with pytest.raises(InputError, match=r"split.npz` must be a file of records; got"):
         read_records(tmp_path / "split.npz")
     np.savez(tmp_path / "split.npz", boxes=np.zeros(3))
-    with pytest.raises(ValueError, match=r"split.npz` must be a file of records; got .*class_ids"):
+    with pytest.raises(InputError, match=r"split.npz` must be a file of records; got .*class_ids"):
         read_records(tmp_path / "split.npz")
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     np.savez(tmp_path / "split.npz", boxes=np.array([{}], object))
-    with pytest.raises(ValueError, match=r"split.npz` must be a file of records; got .*allow_pickle=False"):
+    with pytest.raises(InputError, match=r"split.npz` must be a file of records; got .*allow_pickle=False"):
         read_records(tmp_path / "split.npz")
 
 
 def test_damaged_input_is_refused(tmp_path: Path) -> None:
     frame = write_frame(tmp_path, OBJECTS)
     cv2.imwrite(str(frame.image_path), np.zeros((*HALF, 3), np.uint8))
-    with pytest.raises(ValueError, match="must have height and width"):
+    with pytest.raises(InputError, match="must have height and width"):
         build_record(frame, HALF, MINI, "stretch", instance_map=False)
     frame.polygons_path.write_text("{}")
-    with pytest.raises(ValueError, match="must be JSON with"):
+    with pytest.raises(InputError, match="must be JSON with"):
         build_record(frame, HALF, MINI, "stretch", instance_map=False)
 
 
@@ -260,12 +261,12 @@ def spoil(path: Path, name: str, values: np.ndarray) -> None:
 def test_a_hostile_catalogue_is_refused(tmp_path: Path, catalogue: bytes, message: str) -> None:
     write(tmp_path / "split.npz", build(tmp_path))
     spoil(tmp_path / "split.npz", "catalogue", np.frombuffer(catalogue, np.uint8))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         read_records(tmp_path / "split.npz")
 
 
 def test_a_pickled_catalogue_is_never_opened(tmp_path: Path) -> None:
     write(tmp_path / "split.npz", build(tmp_path))
     spoil(tmp_path / "split.npz", "catalogue", np.array([{}], object))
-    with pytest.raises(ValueError, match=r"must be a file of records; got .*allow_pickle=False"):
+    with pytest.raises(InputError, match=r"must be a file of records; got .*allow_pickle=False"):
         read_records(tmp_path / "split.npz")

@@ -12,6 +12,7 @@ from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import (
     CITYSCAPES,
     CLASS_IDS,
@@ -126,9 +127,9 @@ def test_labels_that_are_left_out_keep_their_bare_label_id() -> None:
 
 
 def test_a_choice_of_unknown_labels_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`data.classes.two` must merge labels .*; got 'bicicle', near to bicycle"):
+    with pytest.raises(InputError, match=r"`data.classes.two` must merge labels .*; got 'bicicle', near to bicycle"):
         make_catalogue({"two": ["bicicle"]})
-    with pytest.raises(ValueError, match="must merge labels of the dataset; got 'road', near to "):
+    with pytest.raises(InputError, match="must merge labels of the dataset; got 'road', near to "):
         make_catalogue({"street": ["road"]})
 
 
@@ -149,14 +150,14 @@ def test_an_image_must_have_the_size_of_its_annotation(tmp_path: Path) -> None:
     (frame,), _ = read_frames(tmp_path, IMAGES, TRUTH)
     assert frame.read_truth().object_map.shape == SHAPE
     frame.image_path.write_bytes(cv2.imencode(".png", np.zeros((32, 64, 3), np.uint8))[1].tobytes())
-    with pytest.raises(ValueError, match=r"_leftImg8bit.png` must have height and width \(64, 128\), as annotated"):
+    with pytest.raises(InputError, match=r"_leftImg8bit.png` must have height and width \(64, 128\), as annotated"):
         frame.read_truth()
 
 
 def test_every_image_must_have_the_size_of_the_parameters(tmp_path: Path) -> None:
     write_frame(tmp_path)
     (frame,), _ = read_frames(tmp_path, IMAGES, TRUTH, image_shape=(32, 64))
-    with pytest.raises(ValueError, match=r"must state imgHeight, imgWidth \(32, 64\) as `data.image_shape` does"):
+    with pytest.raises(InputError, match=r"must state imgHeight, imgWidth \(32, 64\) as `data.image_shape` does"):
         frame.read_truth()
 
 
@@ -256,13 +257,13 @@ def test_reads_what_is_not_deleted(tmp_path: Path) -> None:
 )
 def test_bad_objects_are_refused_by_file_and_number(tmp_path: Path, item: object, rule: str) -> None:
     path = write_annotation(tmp_path, objects=[{"label": "road", "polygon": TRIANGLE}, item])
-    with pytest.raises(ValueError, match=rf"_polygons.json`, object 1, {rule}"):
+    with pytest.raises(InputError, match=rf"_polygons.json`, object 1, {rule}"):
         read_annotation(path, SHAPE)
 
 
 @pytest.mark.parametrize("missing", ["imgHeight", "imgWidth", "objects"])
 def test_a_missing_key_is_refused(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(ValueError, match=rf"_polygons\.json` must be JSON with .*KeyError.*{missing}"):
+    with pytest.raises(InputError, match=rf"_polygons\.json` must be JSON with .*KeyError.*{missing}"):
         read_annotation(write_annotation(tmp_path, **{missing: None}), SHAPE)
 
 
@@ -270,29 +271,29 @@ def test_a_missing_key_is_refused(tmp_path: Path, missing: str) -> None:
 def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError, match=r"broken.json` must be JSON with imgHeight, imgWidth and objects; got"):
+    with pytest.raises(InputError, match=r"broken.json` must be JSON with imgHeight, imgWidth and objects; got"):
         read_annotation(path, SHAPE)
 
 
 def test_another_size_is_refused(tmp_path: Path) -> None:
     path = write_annotation(tmp_path, imgHeight=128, imgWidth=64)
-    with pytest.raises(ValueError, match=r"must state imgHeight, imgWidth \(64, 128\).*got \(128, 64\)"):
+    with pytest.raises(InputError, match=r"must state imgHeight, imgWidth \(64, 128\).*got \(128, 64\)"):
         read_annotation(path, SHAPE)
 
 
 @pytest.mark.parametrize("side", [0, -64, 64.0, "64", True])
 def test_a_side_that_is_no_count_of_pixels_is_refused(tmp_path: Path, side: object) -> None:
-    with pytest.raises(ValueError, match=r"_polygons\.json` must state imgHeight and imgWidth in whole pixels"):
+    with pytest.raises(InputError, match=r"_polygons\.json` must state imgHeight and imgWidth in whole pixels"):
         read_annotation(write_annotation(tmp_path, imgHeight=side), None)
 
 
 def test_more_instances_than_ids_are_refused(tmp_path: Path) -> None:
     cars = [{"label": "car", "polygon": TRIANGLE}] * 1000
     assert number_instances(read_annotation(write_annotation(tmp_path, objects=cars), SHAPE))[-1] == 26999
-    with pytest.raises(ValueError, match="must have at most 1000 of one label; got 1001 of car"):
+    with pytest.raises(InputError, match="must have at most 1000 of one label; got 1001 of car"):
         read_annotation(write_annotation(tmp_path, objects=[*cars, cars[0]]), SHAPE)
 
 
 def test_more_objects_than_numbers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must have at most 65535 objects; got 65536"):
+    with pytest.raises(InputError, match="must have at most 65535 objects; got 65536"):
         read_annotation(write_annotation(tmp_path, objects=[7] * 65536), SHAPE)

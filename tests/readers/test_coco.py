@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.frames import Truth
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.coco import read_frames
 from tests.readers.coco_files import (
     CAT,
@@ -132,14 +133,14 @@ IMAGE = {"id": 1, "file_name": "a.png", "height": 40, "width": 60}
 )
 def test_contradictions_are_refused_by_file_and_entry(tmp_path: Path, changes: dict[str, Any], rule: str) -> None:
     write_coco(tmp_path, {"a.png": SHAPE}, [GOOD], changes)
-    with pytest.raises(ValueError, match=f"instances.json`,? {rule}"):
+    with pytest.raises(InputError, match=f"instances.json`,? {rule}"):
         read_frames(tmp_path, "photos", "instances.json")
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"images": [], "annotations": []}', "[" * 100_000, "\udc80"])
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "instances.json").write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError, match=r"instances.json` must be JSON with images, annotations, categories; got"):
+    with pytest.raises(InputError, match=r"instances.json` must be JSON with images, annotations, categories; got"):
         read_frames(tmp_path, "photos", "instances.json")
 
 
@@ -157,13 +158,13 @@ def test_missing_images_are_named(tmp_path: Path) -> None:
 
 def test_cities_are_refused(tmp_path: Path) -> None:
     write_coco(tmp_path, SIZES, [])
-    with pytest.raises(ValueError, match=r"`cities` must be null where `data.format` is coco; got \['aachen'\]"):
+    with pytest.raises(InputError, match=r"`cities` must be null where `data.format` is coco; got \['aachen'\]"):
         read_frames(tmp_path, "photos", "instances.json", cities=["aachen"])
 
 
 def test_images_of_another_size_than_the_parameters_are_refused(tmp_path: Path) -> None:
     write_coco(tmp_path, SIZES, [])
-    with pytest.raises(ValueError, match=r"image photos/folder/b.jpg, must have height and width \(40, 60\)"):
+    with pytest.raises(InputError, match=r"image photos/folder/b.jpg, must have height and width \(40, 60\)"):
         read_frames(tmp_path, "photos", "instances.json", image_shape=SHAPE)
 
 
@@ -173,12 +174,12 @@ def test_an_image_of_another_size_than_the_file_is_refused(tmp_path: Path) -> No
     content["images"][0] |= {"height": 60, "width": 40}
     path.write_text(json.dumps(content))
     (frame,), _ = read_frames(tmp_path, "photos", "instances.json")
-    with pytest.raises(ValueError, match=r"a.png` must have height and width \(60, 40\), as annotated; got \(40, 60\)"):
+    with pytest.raises(InputError, match=r"a.png` must have height and width \(60, 40\), as annotated; got \(40, 60\)"):
         frame.read_truth()
 
 
 def test_a_bad_segmentation_names_file_and_annotation(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"instances.json`, annotation 12, must have polygons of at least 3 points"):
+    with pytest.raises(InputError, match=r"instances.json`, annotation 12, must have polygons of at least 3 points"):
         read_truth(tmp_path, annotate(12, 1, CAT, [[1, 2, 3, 4]]))
 
 
@@ -190,7 +191,7 @@ def test_more_classes_than_ids_are_refused(tmp_path: Path) -> None:
     write_coco(tmp_path, {"a.png": SHAPE}, [], {"categories": name_categories(64)})
     assert len(read_frames(tmp_path, "photos", "instances.json")[1].class_names) == 65
     write_coco(tmp_path, {"a.png": SHAPE}, [], {"categories": name_categories(65)})
-    with pytest.raises(ValueError, match=r"must have at most 64 classes; got 65. Choose or merge some"):
+    with pytest.raises(InputError, match=r"must have at most 64 classes; got 65. Choose or merge some"):
         read_frames(tmp_path, "photos", "instances.json")
     _, catalogue = read_frames(tmp_path, "photos", "instances.json", classes={"some": ["class 3", "class 64"]})
     assert catalogue.class_names == ("background", "some")
@@ -199,11 +200,11 @@ def test_more_classes_than_ids_are_refused(tmp_path: Path) -> None:
 def test_more_instances_than_ids_are_refused(tmp_path: Path) -> None:
     many = [annotate(key, 1, CAT, [rectangle(0, 0, 5, 5)]) for key in range(1001)]
     assert read_truth(tmp_path, *many[:1000]).official_ids[-1] == 1999
-    with pytest.raises(ValueError, match="annotation 1000, must be one of at most 1000 of its class in an image"):
+    with pytest.raises(InputError, match="annotation 1000, must be one of at most 1000 of its class in an image"):
         read_truth(tmp_path, *many)
 
 
 def test_more_annotations_than_numbers_are_refused(tmp_path: Path) -> None:
     write_coco(tmp_path, {"a.png": SHAPE}, [annotate(key, 1, CAT, []) for key in range(65536)])
-    with pytest.raises(ValueError, match="must have at most 65535 annotations per image; got 65536"):
+    with pytest.raises(InputError, match="must have at most 65535 annotations per image; got 65536"):
         read_frames(tmp_path, "photos", "instances.json")

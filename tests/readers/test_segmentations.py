@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.segmentations import encode_mask
 from tests.readers.coco_files import compress, list_runs, make_mask, rectangle
 
@@ -95,7 +96,7 @@ def test_polygons_are_those_of_the_official_reader(polygons: list[list[float]]) 
     ],
 )
 def test_malformed_segmentations_are_refused(segmentation: Any, rule: str) -> None:
-    with pytest.raises(ValueError, match=f"^here {rule}"):
+    with pytest.raises(InputError, match=f"^here {rule}"):
         encode_mask(segmentation, SHAPE, "here")
 
 
@@ -103,5 +104,5 @@ def test_malformed_segmentations_are_refused(segmentation: Any, rule: str) -> No
 def test_a_truncated_code_is_refused(cut: int) -> None:
     """pycocotools would fill the rest of the mask with what lies in memory."""
     code = compress(make_mask(SHAPE, 1, 2, 4, 6))
-    with pytest.raises(ValueError, match="must have run lengths that fill the image"):
+    with pytest.raises(InputError, match="must have run lengths that fill the image"):
         encode_mask(code | {"counts": code["counts"][:-cut]}, SHAPE, "here")

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import Record, Records, build_record, read_records, write_records
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers import splits
 from maskrcnn.readers.cityscapes import CITYSCAPES, read_frames
 from stages import preprocess
@@ -138,7 +139,7 @@ def test_a_class_that_is_left_out_still_covers_others(root: Path) -> None:
 )
 def test_unknown_names_are_refused(root: Path, section: str, values: dict, message: str) -> None:
     change(root, section, **values)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         main("test", root)
     assert not listed(root)
 
@@ -201,7 +202,7 @@ def test_a_coco_data_set_is_letterboxed(pets: Path) -> None:
 
 def test_a_bad_annotation_of_coco_stops_the_stage(pets: Path) -> None:
     write_coco(pets / "raw", {"tall.png": (128, 64)}, [annotate(4, 1, DOG, [[0, 0, 1, 1]])])
-    with pytest.raises(ValueError, match=r"instances.json`, annotation 4, must have polygons of at least 3 points"):
+    with pytest.raises(InputError, match=r"instances.json`, annotation 4, must have polygons of at least 3 points"):
         main("test", pets)
     assert not listed(pets)
 
@@ -213,7 +214,7 @@ def test_a_second_run_writes_the_same_and_removes_old_pictures(root: Path) -> No
     main("validation", root)
     assert (root / "data/processed/validation.npz").read_bytes() == first
     assert not (root / "pictures/truth/validation/old.png").exists()
-    with pytest.raises(ValueError, match="must hold instance maps"):
+    with pytest.raises(InputError, match="must hold instance maps"):
         read_records(root / "data/processed/validation.npz").instance_map(0)
 
 
@@ -232,13 +233,24 @@ def test_all_damaged_files_are_found_and_ten_named_before_anything_is_written(ro
             frame.polygons_path.write_text("{")
         else:
             frame.image_path.write_bytes(frame.image_path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match="2 more files are damaged") as fault:
+    with pytest.raises(InputError, match="2 more files are damaged") as fault:
         main("test", root)
     lines = str(fault.value).splitlines()
     assert len(lines) == 11
     assert "lindau_000000_000019_leftImg8bit.png` must be a whole image" in lines[0]
     assert "lindau_000009_000019_gtFine_polygons.json` must be JSON" in lines[9]
     assert not listed(root)
+
+
+def test_a_defect_of_the_code_is_not_taken_for_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("maskrcnn.data.records.resize_map", fail)
+    frames, _ = read_frames(root / "raw", IMAGES, TRUTH)
+    with pytest.raises(ValueError, match="a defect") as fault:
+        list(splits.build_records(frames, RAW, (7, 7), "stretch", instance_maps=False))
+    assert not isinstance(fault.value, InputError)
 
 
 def test_missing_frames_are_refused(root: Path) -> None:
@@ -249,14 +261,14 @@ def test_missing_frames_are_refused(root: Path) -> None:
 
 
 def test_an_unknown_split_is_refused(root: Path) -> None:
-    with pytest.raises(ValueError, match=r"must have the section `splits\.nowhere`; got"):
+    with pytest.raises(InputError, match=r"must have the section `splits\.nowhere`; got"):
         main("nowhere", root)
 
 
 @pytest.mark.parametrize("image_shape", [[64, 100], [0, 64], [-64, 64]])
 def test_a_size_that_the_pyramid_cannot_halve_is_refused(root: Path, image_shape: list[int]) -> None:
     change(root, "preprocess", image_shape=image_shape)
-    with pytest.raises(ValueError, match=r"`preprocess.image_shape\[\d\]` must be (at least|a multiple of) 64; got"):
+    with pytest.raises(InputError, match=r"`preprocess.image_shape\[\d\]` must be (at least|a multiple of) 64; got"):
         main("test", root)
 
 

@@ -16,6 +16,7 @@ from maskrcnn.data.records import write_records
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.tensors import open_tensors
 from maskrcnn.project.config import Model
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_yaml
 from maskrcnn.readers.cityscapes import CLASS_NAMES, make_catalogue
 from stages import weights
@@ -142,7 +143,7 @@ def test_a_set_of_another_size_than_the_file_is_refused(
     copy_with(root, tmp_path, class_map=class_map)
     number_rows(tmp_path / "mine.h5", class_count)
     message = rf"as many classes as the file, which has {class_count}; got {class_map}, which has {expected}"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         weights.main("mine", tmp_path)
     assert not (tmp_path / "models").exists()
 
@@ -151,7 +152,7 @@ def test_classes_of_a_file_without_heads_cannot_be_mapped(root: Path, tmp_path: 
     copy_with(root, tmp_path, class_map="coco", fresh=["box_head"])
     with h5py.File(tmp_path / "mine.h5", "a") as file:
         del file["mrcnn_class_logits"]
-    with pytest.raises(ValueError, match=r"mine\.h5` must have a box head where `class_map` is set; got none"):
+    with pytest.raises(InputError, match=r"mine\.h5` must have a box head where `class_map` is set; got none"):
         weights.main("mine", tmp_path)
 
 
@@ -164,7 +165,7 @@ def test_the_classes_are_those_of_the_training_split(root: Path, tmp_path: Path)
 
 def test_another_file_than_declared_is_refused(root: Path, tmp_path: Path) -> None:
     copy_with(root, tmp_path, sha256="0" * 64)
-    with pytest.raises(ValueError, match=r"mine\.h5` must have the SHA-256 0{64}; got "):
+    with pytest.raises(InputError, match=r"mine\.h5` must have the SHA-256 0{64}; got "):
         weights.main("mine", tmp_path)
     assert not (tmp_path / "models").exists()
 
@@ -176,5 +177,5 @@ def test_a_released_file_that_is_missing_is_to_be_fetched(root: Path, tmp_path: 
 
 
 def test_a_name_must_be_in_the_params(root: Path) -> None:
-    with pytest.raises(ValueError, match=r"params\.yaml` must have the section `weights\.none`; got"):
+    with pytest.raises(InputError, match=r"params\.yaml` must have the section `weights\.none`; got"):
         weights.main("none", root)

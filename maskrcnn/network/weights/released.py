@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskrcnn.project.errors import InputError
+
 FOLDER = "weights"
 
 
@@ -79,12 +81,12 @@ def map_classes(class_names: Sequence[str], released: str, class_count: int) -> 
         class_count: Classes that the file has, background included.
 
     Raises:
-        ValueError: if there is no such set, or it has another number of classes than the file.
+        InputError: if there is no such set, or it has another number of classes than the file.
     """
     if released not in CLASS_NAMES:
-        raise ValueError(f"`class_map` must be one of {', '.join(CLASS_NAMES)}; got {released!r}.")
+        raise InputError(f"`class_map` must be one of {', '.join(CLASS_NAMES)}; got {released!r}.")
     if class_count != len(CLASS_NAMES[released]):
-        raise ValueError(
+        raise InputError(
             f"`class_map` must be a set with as many classes as the file, which has {class_count}; "
             f"got {released}, which has {len(CLASS_NAMES[released])}."
         )
@@ -102,16 +104,16 @@ def verify_digest(path: Path, sha256: str | None = None) -> str:
         The file's SHA-256.
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is another.
+        InputError: if the file is another.
     """
     require_file(path)
     published = {release.md5 for release in RELEASES.values() if release.file == path.name}
     found = digest(path, "sha256")
     if sha256 is not None:
         if found != sha256.lower():
-            raise ValueError(f"`{path}` must have the SHA-256 {sha256}; got {found}.")
+            raise InputError(f"`{path}` must have the SHA-256 {sha256}; got {found}.")
     elif published and (md5 := digest(path, "md5")) not in published:
-        raise ValueError(
+        raise InputError(
             f"`{path}` must have the published MD5 {' or '.join(sorted(published))}; got {md5}. "
             f"If the file is your own, give its SHA-256, {found}, as `sha256` of its section."
         )

@@ -7,6 +7,7 @@ import pytest
 
 from maskrcnn.network.weights import released
 from maskrcnn.network.weights.released import RELEASES, Release, map_classes, verify_digest
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers import cityscapes
 
 CONTENT = b"weights"
@@ -31,13 +32,13 @@ def test_the_given_digest_is_met(path: Path):
 
 def test_a_file_of_a_released_name_must_have_the_published_digest(path: Path):
     path.write_bytes(b"other weights")
-    with pytest.raises(ValueError, match=rf"tiny\.h5` must have the published MD5 {MD5}; got .*give its SHA-256"):
+    with pytest.raises(InputError, match=rf"tiny\.h5` must have the published MD5 {MD5}; got .*give its SHA-256"):
         verify_digest(path)
     assert verify_digest(path, hashlib.sha256(b"other weights").hexdigest())
 
 
 def test_the_given_digest_is_not_met(path: Path):
-    with pytest.raises(ValueError, match=rf"tiny\.h5` must have the SHA-256 {'0' * 64}; got {SHA256}"):
+    with pytest.raises(InputError, match=rf"tiny\.h5` must have the SHA-256 {'0' * 64}; got {SHA256}"):
         verify_digest(path, "0" * 64)
 
 
@@ -74,7 +75,7 @@ def test_seven_of_our_ten_classes_are_in_coco():
 
 
 def test_classes_of_an_unknown_set_are_refused():
-    with pytest.raises(ValueError, match="`class_map` must be one of coco, cityscapes; got 'voc'"):
+    with pytest.raises(InputError, match="`class_map` must be one of coco, cityscapes; got 'voc'"):
         map_classes(cityscapes.CLASS_NAMES, "voc", 21)
 
 
@@ -86,5 +87,5 @@ def test_the_sets_are_those_of_the_files() -> None:
 
 
 def test_a_set_of_another_size_than_the_file_is_refused() -> None:
-    with pytest.raises(ValueError, match="as many classes as the file, which has 11; got coco, which has 81"):
+    with pytest.raises(InputError, match="as many classes as the file, which has 11; got coco, which has 81"):
         map_classes(["background", "car"], "coco", 11)
