@@ -21,6 +21,7 @@ from ruamel.yaml.error import CommentMark
 from ruamel.yaml.tokens import CommentToken
 
 from maskrcnn.project.command import run
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.params import read_yaml
 
@@ -35,7 +36,7 @@ def main(name: str, root: Path = Path()) -> None:
 
     Raises:
         FileNotFoundError: if there is no such scale.
-        ValueError: if `params.yaml` is at another scale than the demo's, or the scale has an unknown key.
+        InputError: if `params.yaml` is at another scale than the demo's, or the scale has an unknown key.
     """
     path, overlay_path = root / "params.yaml", root / "scales" / f"{name}.yaml"
     overlay, params = read_yaml(overlay_path), read_yaml(path)
@@ -43,9 +44,9 @@ def main(name: str, root: Path = Path()) -> None:
     if scale == name:
         return
     if scale != "demo":
-        raise ValueError(f"`{path}` must be at scale demo; got {scale}, `git checkout {path}` restores it.")
+        raise InputError(f"`{path}` must be at scale demo; got {scale}, `git checkout {path}` restores it.")
     if faults := find_faults(params, overlay):
-        raise ValueError(f"`{overlay_path}` must change known keys of params.yaml; got {', '.join(faults)}.")
+        raise InputError(f"`{overlay_path}` must change known keys of params.yaml; got {', '.join(faults)}.")
     write_merged(path, overlay)
 
 

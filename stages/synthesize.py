@@ -13,6 +13,7 @@ from rich.progress import track
 
 from maskrcnn.project.command import run
 from maskrcnn.project.config import SYNTHETIC, Data, Synthesize
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import read_images_root
@@ -27,14 +28,14 @@ def main(name: str, root: Path = Path()) -> None:
         root: Folder of the repository.
 
     Raises:
-        ValueError: if the world is unknown, `data.root` is another folder, or images are there already.
+        InputError: if the world is unknown, `data.root` is another folder, or images are there already.
     """
     params = read_params(root / "params.yaml")
     read_images_root(params, root)
     data = params.section(Data)
     settings = params.section(Synthesize, f"synthesize.{name}")
     if data.image_shape is None:
-        raise ValueError("`data.image_shape` must be a height and width where images are drawn; got null.")
+        raise InputError("`data.image_shape` must be a height and width where images are drawn; got null.")
     target = root / SYNTHETIC
     check_free(target)
     cities = {"train": settings.train, "val": settings.val}
@@ -47,7 +48,7 @@ def main(name: str, root: Path = Path()) -> None:
 def check_free(target: Path) -> None:
     """Refuses to draw over files that are there."""
     if target.exists() and any(target.iterdir()):
-        raise ValueError(f"`{target}` must be empty or absent; remove it to draw it anew.")
+        raise InputError(f"`{target}` must be empty or absent; remove it to draw it anew.")
 
 
 if __name__ == "__main__":

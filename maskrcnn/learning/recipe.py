@@ -14,6 +14,7 @@ from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.config import Hyperparameters, Model, Sampling, Shape, TuningSchedule, Variant
+from maskrcnn.project.errors import InputError
 
 RANDOM = "pins/random_weights.txt"  # start weights that are drawn, not read: DVC needs a file to depend on
 
@@ -83,6 +84,7 @@ def assemble(recipe: Recipe, root: Path) -> Assembly:
         root: Folder that all paths of the recipe start from.
     Raises:
         FileNotFoundError: if records or start weights are missing.
+        InputError: if the two splits have different classes.
     """
     schedule, variant = recipe.schedule, recipe.variant
     fix_randomness(schedule.seed)
@@ -90,6 +92,12 @@ def assemble(recipe: Recipe, root: Path) -> Assembly:
     records = read_records(root / records_file(recipe.training))
     training = feed(records, steps=schedule.steps, seed=schedule.seed, augment=variant.augment)
     validation = feed(read_records(root / records_file(recipe.validation)), steps=schedule.validation_steps)
+    if validation.records.catalogue != records.catalogue:
+        raise InputError(
+            f"`{validation.records.path}` must have the classes of `{records.path}`, "
+            f"{', '.join(records.catalogue.class_names)}; got {', '.join(validation.records.catalogue.class_names)}. "
+            "List them in `data.classes`."
+        )
     network = build_mask_rcnn(
         image_shape=recipe.image_shape, class_count=len(records.catalogue.class_names), **asdict(recipe.model)
     )

@@ -16,6 +16,7 @@ from maskrcnn.network.weights.entries import Entry, table
 from maskrcnn.network.weights.layouts import Layout, recognize_layout
 from maskrcnn.network.weights.report import Report
 from maskrcnn.network.weights.tensors import open_tensors
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 
 if TYPE_CHECKING:  # importing Keras takes seconds
@@ -49,10 +50,10 @@ def load_matterport(
         What became of every tensor.
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: listing all missing and all misshapen tensors; or if `fresh` or `class_map` name what is not there.
+        InputError: listing all missing and all misshapen tensors; or if `fresh` or `class_map` name what is not there.
     """
     if unknown := set(fresh) - set(FRESH):
-        raise ValueError(f"`fresh` must hold some of {', '.join(FRESH)}; got {', '.join(sorted(unknown))}.")
+        raise InputError(f"`fresh` must hold some of {', '.join(FRESH)}; got {', '.join(sorted(unknown))}.")
     entries = list(table(network))
     with _open_source(Path(path)) as source:
         fates = _decide_all(entries, source, set(fresh), class_map is not None)
@@ -73,7 +74,7 @@ def read_weights(network: MaskRCNN, path: Path) -> None:
         path: The `.h5` file.
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: listing all tensors that are missing, misshapen or too many.
+        InputError: listing all tensors that are missing, misshapen or too many.
     """
     entries = list(table(network))
     with _open_source(path) as source:
@@ -191,6 +192,6 @@ def _map_classes(entry: Entry, theirs: np.ndarray, class_map: Mapping[int, int])
     limits = by_class.shape[-2], their_classes.shape[-2]
     for our_id, their_id in class_map.items():
         if not (0 <= our_id < limits[0] and 0 <= their_id < limits[1]):
-            raise ValueError(f"`class_map` must map ids below {limits[0]} to ids below {limits[1]}; got {class_map}.")
+            raise InputError(f"`class_map` must map ids below {limits[0]} to ids below {limits[1]}; got {class_map}.")
         by_class[..., our_id, :] = their_classes[..., their_id, :]
     return ours

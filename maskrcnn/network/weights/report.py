@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from maskrcnn.project.errors import InputError
+
 
 @dataclass
 class Report:
@@ -38,8 +40,8 @@ class Report:
             path: The file.
             faults: The lists that must be empty.
         Raises:
-            ValueError: naming the file and every tensor in those lists.
+            InputError: naming the file and every tensor in those lists.
         """
         found = [f"{fault} {', '.join(names)}" for fault in faults if (names := getattr(self, fault))]
         if found:
-            raise ValueError(f"`{path}` must hold the weights of this network; got {'; '.join(found)}.")
+            raise InputError(f"`{path}` must hold the weights of this network; got {'; '.join(found)}.")
