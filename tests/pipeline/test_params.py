@@ -88,6 +88,11 @@ def test_params_in_step_are_accepted(tree: Path) -> None:
     assert find_faults({"train": stage}, tree) == []
 
 
+def test_a_line_that_ends_with_a_comma_is_continued() -> None:
+    source = SCRIPT.replace("train, variants", "train,\n        variants")
+    assert documented(source) == documented(SCRIPT) == {"train", "variants.*"}
+
+
 def test_undeclared_params_are_told(tree: Path) -> None:
     (fault,) = find_faults({"train": {"cmd": "python stages/train.py", "params": ["train"]}}, tree)
     assert fault == "`params` of train must be ['train', 'variants.*'] as stages/train.py says; got ['train']"

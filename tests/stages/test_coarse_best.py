@@ -83,6 +83,16 @@ def test_the_params_to_change_are_printed_and_setting_them_suffices(
     assert not capsys.readouterr().out
 
 
+def test_every_variant_that_starts_as_the_base_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    variants = read_yaml(root / "params.yaml")["variants"]
+    for name in ("base", "flip"):
+        variants[name]["start"] = "models/old.h5"
+    change(root, variants=variants)
+    assert not found(root).follows
+    keys = [line.partition(":")[0].strip() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert keys == ["variants.base.start", "variants.flip.start", "model.backbone"]
+
+
 def test_a_tie_is_decided_by_the_list_and_not_by_the_names(root: Path) -> None:
     for name in ("reference", "other_optimizer"):
         sweep = read_sweep(root, name)
