@@ -13,14 +13,17 @@ import pytest
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.records import read_records, write_records
 from maskrcnn.learning import recipe as recipe_module
-from maskrcnn.learning.loss_model import LEARNING_STAGES, PARTS
+from maskrcnn.learning.loss_model import LEARNING_STAGES
 from maskrcnn.learning.optimizers import OPTIMIZERS
 from maskrcnn.learning.recipe import RANDOM, Assembly, Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import fix_randomness
 from maskrcnn.network.layers.resnet import BLOCK_COUNTS
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import write_weights
+from maskrcnn.network.weights.entries import PARTS
 from maskrcnn.project.config import Hyperparameters, Model, Sampling, Schedule, Variant
+from maskrcnn.project.errors import InputError
+from maskrcnn.readers.cityscapes import CITYSCAPES, make_catalogue
 from tests.tiny import MINI_MASK_SHAPE, make_record
 
 pytestmark = [
@@ -49,7 +52,7 @@ OTHER = Recipe(
     instance_cap=5,
     model=Model("resnet26", 4, 8, 12, 16, 6, (6.0, 12.0, 24.0, 40.0, 60.0), 20.0, 300),
     sampling=Sampling(num_proposals=90, num_anchors=32, num_rois=20, positive_fraction=0.25),
-    variant=Variant("start.h5", "4+", ["fpn", "mask_head"], {"class_loss": 0.5, "mask_loss": 0.0}, ["flip"]),
+    variant=Variant("start.h5", "4+", ["fpn", "mask_head"], {"class_loss": 0.5, "mask_loss": 0.0}, {"flip": 0.5}),
     schedule=Schedule(
         seed=2,
         batch_size=3,
@@ -113,7 +116,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(root / recipe.images / record.image_path), noise)
         for split in (recipe.training, recipe.validation):
             path = root / f"data/processed/{split}.npz"
-            write_records(path, records, recipe.image_shape, MINI_MASK_SHAPE)
+            write_records(path, records, recipe.image_shape, MINI_MASK_SHAPE, "stretch", CITYSCAPES)
     keras.utils.set_random_seed(0)
     given = build_mask_rcnn(image_shape=OTHER.image_shape, class_count=11, **asdict(OTHER.model))
     write_weights(given, root / OTHER.variant.start)
@@ -276,3 +279,14 @@ def test_the_backend_changes_the_fingerprint(root: Path, monkeypatch: pytest.Mon
     before = fingerprint_recipe(ONE, root)
     monkeypatch.setattr(keras.backend, "backend", lambda: "another")
     assert fingerprint_recipe(ONE, root) != before
+
+
+def test_splits_of_different_classes_are_refused(root: Path, tmp_path: Path) -> None:
+    for split, labels in ((ONE.training, ("car", "bus")), (ONE.validation, ("bus", "car"))):
+        records = list(read_records(root / f"data/processed/{split}.npz"))
+        path = tmp_path / f"data/processed/{split}.npz"
+        catalogue = make_catalogue({label: [label] for label in labels})
+        write_records(path, records, ONE.image_shape, MINI_MASK_SHAPE, "stretch", catalogue)
+    message = r"validation_one.npz` must have the classes of .*, background, car, bus; got background, bus, car\."
+    with pytest.raises(InputError, match=message):
+        assemble(ONE, tmp_path)
