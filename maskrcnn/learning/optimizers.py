@@ -1,5 +1,7 @@
 """SGD and Adam whose momentum is a variable, so that one traced step serves every value of it."""
 
+from typing import Any
+
 import keras
 from jaxtyping import Float
 from keras import ops
@@ -18,8 +20,14 @@ class SGD(keras.optimizers.SGD):
         super().__init__(momentum=KERAS_MOMENTUM, global_clipnorm=CLIP_NORM)
         self.momentum_rate = self.add_variable((), name="momentum_rate")
 
-    def update_step(self, gradient: Float[Array, "*shape"], variable: Array, learning_rate: Float[Array, ""]) -> None:
-        """Moves one variable: `m <- momentum * m - rate * gradient`, `v <- v + m`."""
+    def update_step(self, gradient: Float[Array, "*shape"], variable: Any, learning_rate: Float[Array, ""]) -> None:
+        """Moves one variable: `m <- momentum * m - rate * gradient`, `v <- v + m`.
+
+        Args:
+            gradient: Of the variable, clipped.
+            variable: A variable of Keras or of the backend.
+            learning_rate: The current one.
+        """
         slot = self.momentums[self._get_variable_index(variable)]
         step = ops.cast(gradient, variable.dtype) * ops.cast(learning_rate, variable.dtype)
         self.assign(slot, slot * ops.cast(self.momentum_rate, variable.dtype) - step)
