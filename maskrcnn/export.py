@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from maskrcnn.network.model import MaskRCNN
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file, whole_folder
 
 
@@ -25,7 +26,7 @@ def export_saved_model(
         nms_iou: IoU above which the weaker of two objects of one class goes.
         max_count: Objects kept of an image at most.
     Raises:
-        ValueError: if Keras does not run on TensorFlow.
+        InputError: if Keras does not run on TensorFlow.
     """
     _check_backend()
     settings = {"min_confidence": min_confidence, "nms_iou": nms_iou, "max_count": max_count}
@@ -59,7 +60,7 @@ def _export(network: MaskRCNN, path: Path, form: str, settings: dict[str, float]
 
 def _check_backend() -> None:
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(
+        raise InputError(
             f"`KERAS_BACKEND` must be tensorflow to export; got {keras.backend.backend()}. "
             "The weights are the same on either: write and read them with `maskrcnn.network.weights`."
         )

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.network.model import BOX_CROP, MASK_CROP, MaskRCNN
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array, Boxes, Image, Masks
 
 
@@ -67,13 +68,13 @@ def detect_batch(
     Returns:
         One `ImageDetections` an image, in order.
     Raises:
-        ValueError: if the images are of another size or type, or a setting is out of its range.
+        InputError: if the images are of another size or type, or a setting is out of its range.
     Source:
         Matterport `MaskRCNN.detect` and `unmold_detections`.
     """
     _check_images(network, images)
     if not 0 <= min_confidence <= 1:
-        raise ValueError(f"`min_confidence` must lie within [0, 1]; got {min_confidence}.")
+        raise InputError(f"`min_confidence` must lie within [0, 1]; got {min_confidence}.")
     find = _compiled(network, _find)
     outputs = _to_numpy(find(images, np.array(min_confidence, np.float32), nms_iou=nms_iou, max_count=max_count))
     found = ({name: values[i] for name, values in outputs.items()} for i in range(len(images)))
@@ -95,7 +96,7 @@ def inspect(network: MaskRCNN, image: Image, rois: Boxes | None = None) -> dict[
         `box_deltas` (R, K, 4) in units of `DELTA_STD`, `mask_crops` (R, 14, 14, C) and `masks`
         (R, 28, 28, K), probabilities of every class.
     Raises:
-        ValueError: if the image is of another size or type.
+        InputError: if the image is of another size or type.
     """
     images = np.asarray(image)[None]
     _check_images(network, images)
@@ -121,7 +122,7 @@ def round_to_pixels(boxes_norm: Float[ndarray, "*n 4"], image_shape: tuple[int, 
 
 def _check_images(network: MaskRCNN, images: ndarray) -> None:
     if images.shape[1:] != (*network.image_shape, 3) or images.dtype != np.uint8:
-        raise ValueError(
+        raise InputError(
             f"`images` must be uint8 of shape (B, {network.image_shape[0]}, {network.image_shape[1]}, 3); "
             f"got {images.dtype} {images.shape}."
         )

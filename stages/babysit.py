@@ -36,7 +36,7 @@ def main(root: Path = Path()) -> None:
     Args:
         root: Folder of the repository.
     Raises:
-        ValueError: if the loss does not fall far enough.
+        InputError: if the loss does not fall far enough.
     """
     params = read_params(root / "params.yaml")
     preprocess = params.section(Preprocess)

@@ -25,6 +25,7 @@ from maskrcnn.pictures.panels import spread_indices
 from maskrcnn.pictures.verdicts import draw_verdicts
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Compare, Draw
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
@@ -46,7 +47,7 @@ def main(variant: str, root: Path = Path()) -> None:
         root: Folder of the repository.
 
     Raises:
-        ValueError: if an image that is drawn has no proposals.
+        InputError: if an image that is drawn has no proposals.
     """
     params = read_params(root / "params.yaml")
     images = read_images_root(params, root)
@@ -94,7 +95,7 @@ def read_regions(root: Path, found: Found, settings: Draw) -> dict[int, Boxes]:
     proposals = read_proposals(path)
     names = {index: found.records.names[index] for index in spread_indices(settings.images, len(found.records))}
     if missing := set(names.values()) - proposals.keys():
-        raise ValueError(f"`{path}` must hold the images that are drawn; got none of {min(missing)}, predict anew.")
+        raise InputError(f"`{path}` must hold the images that are drawn; got none of {min(missing)}, predict anew.")
     return {index: proposals[name][: settings.proposals] for index, name in names.items()}
 
 

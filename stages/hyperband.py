@@ -20,6 +20,7 @@ from maskrcnn.learning.checkpoints import checkpoints_folder, open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Hyperband, Model, Preprocess, Sampling, SearchSpace, Variant
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import write_text
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import read_images_root
@@ -70,7 +71,7 @@ def fill_space(space: SearchSpace, optimizer: str, root: Path) -> SearchSpace:
         return space
     coarse = read_finding(CoarseBest, root / "tuning/coarse_best.yaml", "coarse_best")
     if optimizer not in coarse.intervals:
-        raise ValueError(f"`search.{optimizer}.learning_rate` must be given; no candidate has this optimizer.")
+        raise InputError(f"`search.{optimizer}.learning_rate` must be given; no candidate has this optimizer.")
     interval = coarse.intervals[optimizer]
     return replace(space, learning_rate=(interval.low, interval.high))
 

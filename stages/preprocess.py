@@ -44,7 +44,7 @@ def main(split: str, root: Path = Path()) -> None:
 
     Raises:
         FileNotFoundError: if folders or files of the split are missing.
-        ValueError: if input is damaged; naming up to ten files.
+        InputError: if input is damaged; naming up to ten files.
     """
     params = read_params(root / "params.yaml")
     data = params.section(Data)

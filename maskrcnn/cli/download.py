@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from maskrcnn.network.weights.released import Release, digest
+from maskrcnn.project.errors import InputError
 
 TIMEOUT = 60  # seconds without a byte
 CHUNK = 1 << 20
@@ -24,7 +25,7 @@ def fetch(release: Release, folder: Path) -> Path:
         The verified file.
     Raises:
         ConnectionError: if the server does not give the whole file; what came stays, to be resumed.
-        ValueError: if the file is not the published one; a wrong download is removed, a file that was there is not.
+        InputError: if the file is not the published one; a wrong download is removed, a file that was there is not.
     """
     path = folder / release.file
     if path.exists():
@@ -73,4 +74,4 @@ def _progress() -> Progress:
 
 def _verify(path: Path, release: Release) -> None:
     if (found := digest(path, "md5")) != release.md5:
-        raise ValueError(f"`{path}` must have the published MD5 {release.md5}; got {found}, remove it and try again.")
+        raise InputError(f"`{path}` must have the published MD5 {release.md5}; got {found}, remove it and try again.")

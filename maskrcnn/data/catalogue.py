@@ -40,7 +40,7 @@ class Catalogue:
         colors: Red, green and blue of every class, from 0 to 255; by default a palette for colour-blind readers.
 
     Raises:
-        ValueError: if names, ids or colours contradict each other, or an instance id exceeds 16 bits.
+        InputError: if names, ids or colours contradict each other, or an instance id exceeds 16 bits.
     """
 
     class_names: tuple[str, ...]
@@ -54,7 +54,7 @@ class Catalogue:
             object.__setattr__(self, "colors", spread_colors(len(self.class_names)))
         for rule, is_met in _rules(self):
             if not is_met:
-                raise ValueError(f"`catalogue` must {rule}; got {self}.")
+                raise InputError(f"`catalogue` must {rule}; got {self}.")
 
 
 def _rules(catalogue: Catalogue) -> list[tuple[str, bool]]:
@@ -136,15 +136,15 @@ def decode_catalogue(content: bytes) -> Catalogue:
     """Reads what `encode_catalogue` wrote.
 
     Raises:
-        ValueError: if the bytes are not JSON, have other keys or types, or no catalogue may hold their values.
+        InputError: if the bytes are not JSON, have other keys or types, or no catalogue may hold their values.
     """
     try:
         values: Any = json.loads(content)
     except RecursionError as fault:
-        raise ValueError("`catalogue` must be flat JSON; got lists in lists") from fault
+        raise InputError("`catalogue` must be flat JSON; got lists in lists") from fault
     keys = Catalogue.__dataclass_fields__.keys()
     if not isinstance(values, dict) or values.keys() != keys:
-        raise ValueError(f"`catalogue` must have the keys {', '.join(keys)}; got {content!r:.80}")
+        raise InputError(f"`catalogue` must have the keys {', '.join(keys)}; got {content!r:.80}")
     try:
         names = tuple(values["class_names"])
         if not all(isinstance(name, str) for name in names):
@@ -154,7 +154,7 @@ def decode_catalogue(content: bytes) -> Catalogue:
         colors = tuple((_whole(red), _whole(green), _whole(blue)) for red, green, blue in values["colors"])
         return Catalogue(names, by_label, void, _whole(values["instance_base"]), colors)
     except (TypeError, AttributeError) as fault:
-        raise ValueError(f"`catalogue` must hold names, ids and colours; got {fault}") from fault
+        raise InputError(f"`catalogue` must hold names, ids and colours; got {fault}") from fault
 
 
 def _whole(value: Any) -> int:

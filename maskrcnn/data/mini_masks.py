@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Boxes, InstanceMap, Masks, MiniMasks
 
 Numbers = Integer[np.ndarray, "N"]
@@ -94,7 +95,7 @@ def paste_masks(
         One mask of the image's size for each mini-mask.
 
     Raises:
-        ValueError: if a box leaves the image.
+        InputError: if a box leaves the image.
 
     Source:
         Matterport Mask R-CNN `utils.expand_mask`, and `utils.unmold_mask`, which also sets pixels that equal
@@ -103,7 +104,7 @@ def paste_masks(
     boxes = np.asarray(boxes)
     outside = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > image_shape).any(axis=1)
     if outside.any():
-        raise ValueError(f"`boxes` must lie inside {tuple(image_shape)} pixels; got {boxes[outside][0].tolist()}.")
+        raise InputError(f"`boxes` must lie inside {tuple(image_shape)} pixels; got {boxes[outside][0].tolist()}.")
     masks = np.zeros((len(boxes), *image_shape), bool)
     for mask, mini_mask, (y1, x1, y2, x2) in zip(masks, mini_masks, boxes.tolist(), strict=True):
         if y1 < y2 and x1 < x2:

@@ -163,10 +163,10 @@ class Records:
         """Refuses class ids that the catalogue has no name for.
 
         Raises:
-            ValueError: if there is one.
+            InputError: if there is one.
         """
         if not np.isin(self._arrays["class_ids"], range(1, len(self.catalogue.class_names))).all():
-            raise ValueError(f"class ids beyond {', '.join(self.catalogue.class_names)}")
+            raise InputError(f"class ids beyond {', '.join(self.catalogue.class_names)}")
 
     def __len__(self) -> int:
         return len(self.names)

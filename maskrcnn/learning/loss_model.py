@@ -13,6 +13,7 @@ from maskrcnn.learning.losses import MeanLoss
 from maskrcnn.learning.sampling import take_rows
 from maskrcnn.learning.targets import RoiTargets, RpnTargets, Truth, roi_targets, rpn_targets
 from maskrcnn.network.model import MASK_SHAPE, MaskRCNN
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
@@ -39,7 +40,7 @@ class LossModel(keras.Model):
             learn either way.
         seed: Seed of the minibatches. Those of an evaluation are the same every time.
     Raises:
-        ValueError: if `loss_weights` names an unknown loss.
+        InputError: if `loss_weights` names an unknown loss.
     Source:
         Mask R-CNN (arXiv:1703.06870), section 3.1, "Training".
     """
@@ -62,7 +63,7 @@ class LossModel(keras.Model):
         self.num_proposals, self.num_anchors, self.num_rois = num_proposals, num_anchors, num_rois
         self.positive_fraction = positive_fraction
         if unknown := sorted(set(loss_weights or {}) - set(LOSS_NAMES)):
-            raise ValueError(f"`loss_weights` must name losses of {', '.join(LOSS_NAMES)}; got {', '.join(unknown)}.")
+            raise InputError(f"`loss_weights` must name losses of {', '.join(LOSS_NAMES)}; got {', '.join(unknown)}.")
         self.loss_weights = {name: 1.0 for name in LOSS_NAMES} | dict(loss_weights or {})
         self.live_batch_norm = live_batch_norm
         self.weight_decay = self.add_weight(
@@ -167,13 +168,13 @@ def set_learning_layers(network: MaskRCNN, group: str, frozen: Collection[str] =
         frozen: Parts kept frozen although the group would train them: `backbone`, `fpn`, `rpn_head`, `box_head`,
             `mask_head`.
     Raises:
-        ValueError: if there is no such group or part.
+        InputError: if there is no such group or part.
     """
     parts = {layer.name: layer for layer in network.layers}
     if group not in LEARNING_STAGES:
-        raise ValueError(f"`layers` must be one of {', '.join(LEARNING_STAGES)}; got {group!r}.")
+        raise InputError(f"`layers` must be one of {', '.join(LEARNING_STAGES)}; got {group!r}.")
     if unknown := sorted(set(frozen) - set(parts)):
-        raise ValueError(f"`frozen` must name parts of {', '.join(parts)}; got {', '.join(unknown)}.")
+        raise InputError(f"`frozen` must name parts of {', '.join(parts)}; got {', '.join(unknown)}.")
     for name, part in parts.items():
         part.trainable = name not in frozen
     learning = () if "backbone" in frozen else LEARNING_STAGES[group]

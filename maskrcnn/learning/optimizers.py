@@ -7,6 +7,7 @@ from jaxtyping import Float
 from keras import ops
 
 from maskrcnn.project.config import Hyperparameters
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
 
 CLIP_NORM = 5.0
@@ -51,12 +52,12 @@ def make_optimizer(name: str) -> SGD | Adam:
     Args:
         name: `sgd` or `adam`.
     Raises:
-        ValueError: if the name is another.
+        InputError: if the name is another.
     Source:
         Matterport `MaskRCNN.compile`; Keras calls the global norm `global_clipnorm`.
     """
     if name not in OPTIMIZERS:
-        raise ValueError(f"`optimizer` must be sgd or adam; got {name!r}.")
+        raise InputError(f"`optimizer` must be sgd or adam; got {name!r}.")
     return OPTIMIZERS[name]()
 
 

@@ -76,10 +76,10 @@ class Trainer:
         """Restores the first weights and seeds, clears the optimizer's state and sets its hyperparameters.
 
         Raises:
-            ValueError: if the hyperparameters are for another optimizer.
+            InputError: if the hyperparameters are for another optimizer.
         """
         if hyperparameters.optimizer != self.optimizer_name:
-            raise ValueError(f"`optimizer` must be {self.optimizer_name}; got {hyperparameters.optimizer}.")
+            raise InputError(f"`optimizer` must be {self.optimizer_name}; got {hyperparameters.optimizer}.")
         self.write_state(self.start)
         set_hyperparameters(self.loss_model.optimizer, hyperparameters)
         self.loss_model.weight_decay.assign(hyperparameters.weight_decay)
@@ -134,12 +134,12 @@ class Trainer:
         """Restores a state; the inverse of `read_state`.
 
         Raises:
-            ValueError: if the state belongs to another trainer.
+            InputError: if the state belongs to another trainer.
         """
         variables = self._variables()
         shapes = {str(index): tuple(variable.shape) for index, variable in enumerate(variables)}
         if shapes != {key: values.shape for key, values in state.items()}:
-            raise ValueError(f"`state` must hold the {len(shapes)} variables of this trainer; got {len(state)} others.")
+            raise InputError(f"`state` must hold the {len(shapes)} variables of this trainer; got {len(state)} others.")
         for index, variable in enumerate(variables):
             variable.assign(state[str(index)])
 

@@ -18,6 +18,7 @@ from maskrcnn.network.ops.boxes import DELTA_STD, normalize_boxes
 from maskrcnn.network.ops.detections import Detections, select_detections
 from maskrcnn.network.ops.proposals import select_proposals
 from maskrcnn.network.ops.roi_align import roi_align
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
 
 CHANNEL_MEANS = (123.7, 116.8, 103.9)  # of the RGB images that the released weights were trained on
@@ -217,12 +218,12 @@ def build_mask_rcnn(
         num_candidates: Anchors that go into non-maximum suppression.
         num_proposals: Most proposals of an image that come out of it at inference.
     Raises:
-        ValueError: if the backbone is not known or a side is no multiple of 64.
+        InputError: if the backbone is not known or a side is no multiple of 64.
     """
     if backbone not in BLOCK_COUNTS:
-        raise ValueError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
+        raise InputError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
     if any(side <= 0 or side % SMALLEST_SIDE for side in image_shape):
-        raise ValueError(f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}.")
+        raise InputError(f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}.")
     height, width = image_shape
     network = MaskRCNN(
         backbone=ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone"),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Array
 from maskrcnn.results.rle import decode_runs, encode_mask
@@ -110,7 +111,7 @@ def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int],
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if an entry breaks a rule; it names the file, the first such entry and the rule.
+        InputError: if an entry breaks a rule; it names the file, the first such entry and the rule.
     """
     entries = _read_list(path)
     by_image: list[list[dict[str, Any]]] = [[] for _ in range(image_count)]
@@ -120,7 +121,7 @@ def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int],
             _check_entry(entry, image_count, image_shape, class_count)
             _check_id(entry, ids)
         except ValueError as fault:
-            raise ValueError(f"Entry {index} of {path}: {fault}") from None
+            raise InputError(f"Entry {index} of {path}: {fault}") from None
         by_image[entry["image_id"]].append(entry)
     return [_gather(found) for found in by_image]
 
@@ -132,36 +133,36 @@ def _read_list(path: Path) -> list[Any]:
     try:
         entries = json.loads(path.read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise ValueError(f"`{path}` must be JSON; got {fault}.") from None
+        raise InputError(f"`{path}` must be JSON; got {fault}.") from None
     if not isinstance(entries, list):
-        raise ValueError(f"`{path}` must hold a list of COCO results; got {type(entries).__name__}.")
+        raise InputError(f"`{path}` must hold a list of COCO results; got {type(entries).__name__}.")
     return entries
 
 
 def _check_entry(entry: Any, image_count: int, image_shape: tuple[int, int], class_count: int) -> None:
     """Refuses an entry that is not a prediction of these images and classes."""
     if not isinstance(entry, dict) or not entry.keys() >= set(KEYS):
-        raise ValueError(f"it must have the keys {', '.join(KEYS)}; got {str(entry)[:80]}.")
+        raise InputError(f"it must have the keys {', '.join(KEYS)}; got {str(entry)[:80]}.")
     if not _is_whole(entry["image_id"]) or not 0 <= entry["image_id"] < image_count:
-        raise ValueError(f"`image_id` must be a whole number below {image_count}; got {entry['image_id']!r}.")
+        raise InputError(f"`image_id` must be a whole number below {image_count}; got {entry['image_id']!r}.")
     if not _is_whole(entry["category_id"]) or not 1 <= entry["category_id"] < class_count:
-        raise ValueError(
+        raise InputError(
             f"`category_id` must be a whole number from 1 to {class_count - 1}; got {entry['category_id']!r}."
         )
     if not _is_finite(entry["score"]) or not 0 <= entry["score"] <= 1:
-        raise ValueError(f"`score` must lie within [0, 1]; got {entry['score']!r}.")
+        raise InputError(f"`score` must lie within [0, 1]; got {entry['score']!r}.")
     box = entry["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)) or min(box[2:]) < 0:
-        raise ValueError(f"`bbox` must be finite x, y, width, height; got {box!r}.")
+        raise InputError(f"`bbox` must be finite x, y, width, height; got {box!r}.")
     _check_mask(entry["segmentation"], image_shape)
 
 
 def _check_mask(mask: Any, image_shape: tuple[int, int]) -> None:
     """Refuses what is not a run-length mask of an image of this shape."""
     if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str):
-        raise ValueError(f"`segmentation` must have a `size` and compressed `counts`; got {str(mask)[:80]}.")
+        raise InputError(f"`segmentation` must have a `size` and compressed `counts`; got {str(mask)[:80]}.")
     if mask.get("size") != list(image_shape):
-        raise ValueError(f"`segmentation.size` must be {list(image_shape)}; got {mask.get('size')!r}.")
+        raise InputError(f"`segmentation.size` must be {list(image_shape)}; got {mask.get('size')!r}.")
     decode_runs(mask["counts"], image_shape)
 
 
@@ -169,7 +170,7 @@ def _check_id(entry: dict[str, Any], ids: set[Any]) -> None:
     """Refuses an `id`, which is optional, that an earlier entry has."""
     if "id" in entry:
         if not _is_whole(entry["id"]) or entry["id"] in ids:
-            raise ValueError(f"`id` must be a whole number and occur once; got {entry['id']!r}.")
+            raise InputError(f"`id` must be a whole number and occur once; got {entry['id']!r}.")
         ids.add(entry["id"])
 
 

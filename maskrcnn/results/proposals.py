@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Num
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import write_text
 from maskrcnn.project.notation import Array
 
@@ -34,19 +35,19 @@ def read_proposals(path: Path) -> dict[str, Num[Array, "R 4"]]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it does not map names to lists of boxes; it names the first such image.
+        InputError: if it does not map names to lists of boxes; it names the first such image.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `dvc repro`, whose stage `predict` writes it.")
     try:
         content = json.loads(path.read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise ValueError(f"`{path}` must be JSON; got {fault}.") from None
+        raise InputError(f"`{path}` must be JSON; got {fault}.") from None
     if not isinstance(content, dict):
-        raise ValueError(f"`{path}` must map images to boxes; got {type(content).__name__}.")
+        raise InputError(f"`{path}` must map images to boxes; got {type(content).__name__}.")
     for name, boxes in content.items():
         if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
-            raise ValueError(f"`{path}` must hold four finite numbers per box; got {str(boxes)[:80]} for {name}.")
+            raise InputError(f"`{path}` must hold four finite numbers per box; got {str(boxes)[:80]} for {name}.")
     return {name: np.array(boxes, np.float64).reshape(-1, 4) for name, boxes in content.items()}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from faster_coco_eval.mask_api_new_cpp import decode, frUncompressedRLE, toUncompressedRLE
 from jaxtyping import Bool, Int
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
 
 
@@ -71,7 +72,7 @@ def decode_runs(counts: str, image_shape: tuple[int, int]) -> Runs:
     """Decodes the `counts` of a compressed COCO mask: the inverse of `encode_runs`.
 
     Raises:
-        ValueError: if `counts` is not the code of a mask of this shape.
+        InputError: if `counts` is not the code of a mask of this shape.
     """
     pixels = image_shape[0] * image_shape[1]
     try:
@@ -82,7 +83,7 @@ def decode_runs(counts: str, image_shape: tuple[int, int]) -> Runs:
         lengths = np.array([*rle["counts"], 0])
         covered = int(lengths.sum())
     if covered != pixels:
-        raise ValueError(
+        raise InputError(
             f"`counts` must be the COCO run lengths of the {pixels} pixels of an image of shape "
             f"{tuple(image_shape)}; got {counts[:40]!r}."
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.tuning.training_runs import TrainingRun
 
 DIGITS = 4  # of the figures in the verdict
@@ -33,10 +34,10 @@ def judge_learning(before: Mapping[str, float], training_run: TrainingRun, fall:
         training_run: The epochs that followed.
         fall: Share by which the loss must fall.
     Raises:
-        ValueError: if the loss diverged or did not fall far enough; names the losses that did not fall.
+        InputError: if the loss diverged or did not fall far enough; names the losses that did not fall.
     """
     if training_run.diverged_at_step is not None:
-        raise ValueError(
+        raise InputError(
             f"`loss` must fall by {fall:.0%} while babysitting; it diverged at step {training_run.diverged_at_step}, "
             "lower `babysit.hyperparameters.learning_rate`."
         )
@@ -44,7 +45,7 @@ def judge_learning(before: Mapping[str, float], training_run: TrainingRun, fall:
     falls = {name: _round(1 - after[name] / before[name]) if before[name] else None for name in before}
     if not after["loss"] <= (1 - fall) * before["loss"]:
         stuck = ", ".join(sorted(name for name in before if name != "loss" and after[name] >= before[name]))
-        raise ValueError(
+        raise InputError(
             f"`loss` must fall by {fall:.0%} while babysitting; got {falls['loss']:.0%}, from {before['loss']:.3f} to "
             f"{after['loss']:.3f}; {f'{stuck} did not fall' if stuck else 'every loss fell, but not far enough'}."
         )

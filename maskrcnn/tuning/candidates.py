@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from maskrcnn.project.config import Candidate, Hyperband, Model, Variant
+from maskrcnn.project.errors import InputError
 from maskrcnn.tuning.findings import format_losses, note_tie
 from maskrcnn.tuning.sweeps import Sweep, SweptRate
 
@@ -57,20 +58,20 @@ def check_comparisons(comparisons: Mapping[str, Sequence[str]], candidates: Mapp
     Only the start may differ together with the backbone: the same weights have a file for each backbone.
 
     Raises:
-        ValueError: if start, backbone or optimizer is not compared, or something else is; if a candidate is
+        InputError: if start, backbone or optimizer is not compared, or something else is; if a candidate is
             unknown; if candidates of a comparison differ in another aspect, or not in its own.
     """
     if set(comparisons) != set(ASPECTS):
-        raise ValueError(f"`coarse.comparisons` must be {', '.join(ASPECTS)}; got {', '.join(comparisons)}.")
+        raise InputError(f"`coarse.comparisons` must be {', '.join(ASPECTS)}; got {', '.join(comparisons)}.")
     for aspect, names in comparisons.items():
         if unknown := sorted(set(names) - candidates.keys()):
-            raise ValueError(
+            raise InputError(
                 f"`coarse.comparisons.{aspect}` must name entries of `candidates`; got {', '.join(unknown)}."
             )
         values = {key: {getattr(candidates[name], key) for name in names} for key in ASPECTS}
         varying = [key for key in ASPECTS if len(values[key]) > 1 and (key, aspect) != ("start", "backbone")]
         if varying != [aspect]:
-            raise ValueError(
+            raise InputError(
                 f"`coarse.comparisons.{aspect}` must hold candidates that differ in {aspect} alone; "
                 f"got {', '.join(names)}, which differ in {', '.join(varying) or 'nothing'}."
             )
@@ -80,12 +81,12 @@ def compare(sweeps: Mapping[str, Sweep]) -> Comparison:
     """Compares candidates, each at its best rate, by their unrounded losses.
 
     Raises:
-        ValueError: if no rate of any candidate has a loss.
+        InputError: if no rate of any candidate has a loss.
     """
     best = {name: sweep.best() for name, sweep in sweeps.items()}
     losses = {name: rate.loss for name, rate in best.items() if rate}
     if not losses:
-        raise ValueError(
+        raise InputError(
             f"`coarse.learning_rates` must hold one at which {' or '.join(sweeps)} learns; add lower ones."
         )
     shown = dict(zip(losses, format_losses(list(losses.values())), strict=True))
@@ -119,7 +120,7 @@ def find_interval(optimizer: str, sweeps: Mapping[str, Sweep]) -> Interval:
     Taken from the candidate that reached the lowest loss with this optimizer. Of equal neighbours it is the lower.
 
     Raises:
-        ValueError: if none of its rates has a loss, or no neighbour of the best one.
+        InputError: if none of its rates has a loss, or no neighbour of the best one.
     """
     ours = {name: sweep for name, sweep in sweeps.items() if sweep.candidate.optimizer == optimizer}
     name = compare(ours).winner
@@ -128,7 +129,7 @@ def find_interval(optimizer: str, sweeps: Mapping[str, Sweep]) -> Interval:
     place = rates.index(best)
     around = [rates[i] for i in (place - 1, place + 1) if 0 <= i < len(rates) and rates[i].val_loss is not None]
     if not around:
-        raise ValueError(
+        raise InputError(
             f"`coarse.learning_rates` must hold two neighbours at which {name} learns; "
             f"got {best.learning_rate:g} alone, add lower ones."
         )

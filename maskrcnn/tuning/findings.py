@@ -37,7 +37,7 @@ def read_finding(kind: type[Kind], path: Path, stage: str) -> Kind:
         stage: The stage that makes the file, for the error.
     Raises:
         FileNotFoundError: if there is no such file; names the stage.
-        ValueError: if the file does not fit the dataclass.
+        InputError: if the file does not fit the dataclass.
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; `dvc repro {stage}` makes it.")

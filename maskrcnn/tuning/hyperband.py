@@ -16,6 +16,7 @@ import keras_tuner
 from keras_tuner.errors import FailedTrialError, FatalError
 
 from maskrcnn.project.config import Hyperband, Hyperparameters, SearchSpace
+from maskrcnn.project.errors import InputError
 from maskrcnn.tuning.training_runs import read_run
 from maskrcnn.tuning.trial_runner import TrialRunner
 from maskrcnn.tuning.trials import Trial
@@ -35,7 +36,7 @@ class HyperbandSearch(keras_tuner.Hyperband):
         settings: How many trials of what length.
         folder: Where the runs are kept; all processes of a search share it.
     Raises:
-        ValueError: if the variable KERASTUNER_TUNER_ID is no plain name.
+        InputError: if the variable KERASTUNER_TUNER_ID is no plain name.
     Source:
         Hyperband (arXiv:1603.06560). A promoted trial continues from the last epoch of its parent, with its
         optimizer state; Keras Tuner itself would take the weights of the best epoch and a new optimizer.
@@ -140,11 +141,11 @@ def read_process_name() -> str:
     """Returns the name of this process among those that share a search; `alone` if it does not share.
 
     Raises:
-        ValueError: if the name could lead to another folder.
+        InputError: if the name could lead to another folder.
     """
     name = os.environ.get(WORKER, "alone")
     if not re.fullmatch(r"[\w-]+", name):
-        raise ValueError(f"`{WORKER}` must consist of letters, digits, - and _; got {name!r}.")
+        raise InputError(f"`{WORKER}` must consist of letters, digits, - and _; got {name!r}.")
     return name
 
 

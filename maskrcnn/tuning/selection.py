@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from maskrcnn.project.config import Hyperparameters, Select
+from maskrcnn.project.errors import InputError
 from maskrcnn.tuning.findings import format_losses, note_tie
 from maskrcnn.tuning.trials import Search
 
@@ -28,13 +29,13 @@ def select(searches: Mapping[str, Search], overrule: Select) -> tuple[Hyperparam
         searches: By optimizer; of equally good ones the first is taken.
         overrule: None keeps the found value; another optimizer brings the values of its own search.
     Raises:
-        ValueError: if the optimizer that overrules has not been searched.
+        InputError: if the optimizer that overrules has not been searched.
     """
     losses = {optimizer: search.best[0].loss for optimizer, search in searches.items()}
     best = min(losses, key=lambda name: losses[name])  # the first listed of equal ones
     optimizer = overrule.optimizer or best
     if optimizer not in searches:
-        raise ValueError(f"`select.optimizer` must be one of {', '.join(searches)}, or null; got {optimizer!r}.")
+        raise InputError(f"`select.optimizer` must be one of {', '.join(searches)}, or null; got {optimizer!r}.")
     shown = zip(losses, format_losses(list(losses.values())), strict=True)
     reached = "; ".join(f"{name} reached {loss}" for name, loss in shown)
     reached += note_tie(losses.values(), "the first listed wins")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskrcnn.project.config import Hyperparameters, SearchSpace
+from maskrcnn.project.errors import InputError
 from maskrcnn.tuning.findings import read_finding
 
 BEST_COUNT = 2
@@ -61,11 +62,11 @@ def find_best(trials: Sequence[Trial]) -> list[Trial]:
     A promoted trial and its parent are one configuration.
 
     Raises:
-        ValueError: if all trials failed.
+        InputError: if all trials failed.
     """
     finished = [trial for trial in trials if trial.val_loss is not None]
     if not finished:
-        raise ValueError(f"`search` must hold a trial that ends; all {len(trials)} failed, e.g. {trials[0].failure}.")
+        raise InputError(f"`search` must hold a trial that ends; all {len(trials)} failed, e.g. {trials[0].failure}.")
     best: dict[Hyperparameters, Trial] = {}
     for trial in sorted(finished, key=lambda trial: trial.loss):
         best.setdefault(trial.hyperparameters, trial)
