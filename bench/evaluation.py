@@ -21,14 +21,12 @@ import numpy as np
 
 from maskrcnn.data.records import Record, write_records
 from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS, LABEL_IDS
-from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
-from maskrcnn.results.rle import decode_mask
+from maskrcnn.results.predictions import Predictions, decode_mask, encode_predictions, write_predictions
 from maskrcnn.results.submission import write_submission
+from maskrcnn.scoring.average_precision import score_per_image
 from maskrcnn.scoring.cityscapes_ap import score_cityscapes
 from maskrcnn.scoring.matches import match
-from maskrcnn.scoring.overlaps import measure_overlaps
-from maskrcnn.scoring.per_image_ap import score_per_image
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
 
 REPOSITORY = Path(__file__).parents[1]
 ORACLE = Path(os.environ.get("ORACLE_PYTHON", REPOSITORY / ".venv-oracle/bin/python"))

@@ -12,11 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 from maskrcnn.data.records import Records, read_records
 from maskrcnn.project.command import run
 from maskrcnn.project.metrics import write_metrics
+from maskrcnn.scoring.average_precision import PerImageAP, score_per_image
 from maskrcnn.scoring.ceilings import squeeze_truth
 from maskrcnn.scoring.matches import Matches, match
-from maskrcnn.scoring.overlaps import measure_overlaps
-from maskrcnn.scoring.per_image_ap import PerImageAP, score_per_image
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
 from maskrcnn.scoring.rows import iou_row, known, per_image_row
 from maskrcnn.scoring.threads import map_in_threads
 

@@ -30,12 +30,10 @@ from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import read_images_root
-from maskrcnn.results.predictions import Predictions, read_predictions
+from maskrcnn.results.predictions import Predictions, decode_mask, read_predictions
 from maskrcnn.results.proposals import read_proposals
-from maskrcnn.results.rle import decode_mask
 from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
-from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import Overlaps, find_regions, measure_overlaps
 from maskrcnn.scoring.threads import map_in_threads
 
 

@@ -21,15 +21,13 @@ from maskrcnn.project.files import whole_file
 from maskrcnn.project.metrics import write_metrics
 from maskrcnn.project.params import read_params
 from maskrcnn.results.predictions import Predictions, read_predictions
-from maskrcnn.scoring.average_precision import ClassAP, trace_curve
+from maskrcnn.scoring.average_precision import ClassAP, score_per_image, trace_curve
 from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area, score_cityscapes
 from maskrcnn.scoring.coco_ap import annotate, make_dataset, score_coco
 from maskrcnn.scoring.confusion import count_confusions
 from maskrcnn.scoring.errors import find_errors, worst_errors
 from maskrcnn.scoring.matches import match
-from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
-from maskrcnn.scoring.per_image_ap import score_per_image
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import Overlaps, find_regions, measure_overlaps
 from maskrcnn.scoring.rows import (
     Table,
     average_row,

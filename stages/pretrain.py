@@ -17,8 +17,8 @@ import tempfile
 from rich.progress import track
 
 from maskrcnn.data.records import write_records
+from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import RANDOM, Recipe, records_file
-from maskrcnn.learning.training import train
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Shape, Variant
 from maskrcnn.project.errors import InputError

@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
+from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import Recipe
-from maskrcnn.learning.training import train
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Hyperparameters, Model, Preprocess, Sampling, Train, Variant
 from maskrcnn.project.params import read_params, read_whole

@@ -10,12 +10,52 @@ import pandas as pd
 from dvclive import Live
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.learning.checkpoints import load_state, save_state
+from maskrcnn.learning.checkpoints import STATE_FILE, load_progress, load_state, open_checkpoints, save_state
 from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
+from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.weights import read_weights, write_weights
 from maskrcnn.project.config import Hyperparameters, Schedule
 from maskrcnn.project.files import write_text
+from maskrcnn.project.metrics import write_metrics
+
+
+def train(recipe: Recipe, *, inputs: Path, root: Path, stage: str, name: str, kernel_dtype: str = "float32") -> None:
+    """Trains and writes the best epoch's weights; a stopped training is resumed.
+
+    Writes `models/<name>.h5`, `plots/history/<name>.csv` and `metrics/train/<name>.json`.
+
+    Args:
+        recipe: One with hyperparameters.
+        inputs: Folder that all paths of the recipe start from.
+        root: Folder of the repository.
+        stage: Folder of the checkpoints, below that of all checkpoints.
+        name: Of the files.
+        kernel_dtype: Type of the kernels in the file of weights.
+    Raises:
+        Divergence: if a loss becomes NaN or infinite.
+    """
+    schedule, hyperparameters = recipe.schedule, recipe.hyperparameters
+    assert isinstance(schedule, Schedule) and hyperparameters
+    trainer, training, validation = assemble(recipe, inputs)
+    history = root / f"plots/history/{name}.csv"
+    with open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs)) as checkpoints:
+        best = fit(
+            trainer,
+            training,
+            validation,
+            hyperparameters=hyperparameters,
+            schedule=schedule,
+            history=history,
+            checkpoints=checkpoints,
+            live=root / f"live/{name}",
+        )
+        write_weights(trainer.network, root / f"models/{name}.h5", kernel_dtype=kernel_dtype)
+        write_metrics(root / f"metrics/train/{name}.json", best)
+        # `fit` writes the history at the end of an epoch. If the training had ended before, there was none.
+        progress = load_progress(checkpoints / STATE_FILE)
+        assert progress
+        write_text(history, pd.DataFrame(progress["rows"]).to_csv(index=False))
 
 
 def fit(

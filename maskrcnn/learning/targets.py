@@ -12,8 +12,7 @@ import keras
 from jaxtyping import Bool, Float, Int, Num
 from keras import ops
 
-from maskrcnn.learning.matching import match_anchors, match_proposals
-from maskrcnn.learning.sampling import sample_labels, take_rows
+from maskrcnn.learning.sampling import match_anchors, match_proposals, sample_labels, take_rows
 from maskrcnn.network.ops.boxes import DELTA_STD, encode_deltas, normalize_boxes
 from maskrcnn.network.ops.roi_align import crop_and_resize_flat
 from maskrcnn.project.notation import Array

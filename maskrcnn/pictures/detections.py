@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from maskrcnn.pictures.panels import add_box, add_outline, dim, new_panels, show_image, spread_colors, tint
 from maskrcnn.project.notation import Image
-from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.rle import decode_mask
+from maskrcnn.results.predictions import Predictions, decode_mask
 
 STRONG = 0.65  # opacity of masks over a dim picture
 RANKS = colormaps["cividis_r"]  # from the best region, yellow, to the last one, dark blue: readable in grey too

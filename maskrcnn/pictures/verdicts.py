@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from maskrcnn.pictures.detections import name_object
 from maskrcnn.pictures.panels import Mask, add_label, add_outline, dim, new_panels, show_image, tint
 from maskrcnn.project.notation import Boxes, Image, InstanceMap
-from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.rle import decode_mask
+from maskrcnn.results.predictions import Predictions, decode_mask
 from maskrcnn.scoring.matches import Verdicts, judge
 from maskrcnn.scoring.overlaps import Overlaps
 

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 
 from maskrcnn.project.files import whole_folder
-from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.rle import decode_mask
+from maskrcnn.results.predictions import Predictions, decode_mask
 
 
 def write_submission(

@@ -4,9 +4,8 @@ import numpy as np
 
 from maskrcnn.data.mini_masks import resize_mask
 from maskrcnn.project.notation import InstanceMap
-from maskrcnn.results.predictions import Predictions
-from maskrcnn.results.rle import encode_part
-from maskrcnn.scoring.regions import Regions
+from maskrcnn.results.predictions import Predictions, encode_part
+from maskrcnn.scoring.overlaps import Regions
 
 
 def squeeze_truth(instance_map: InstanceMap, regions: Regions, mini_mask_shape: tuple[int, int]) -> Predictions:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from maskrcnn.results.predictions import Predictions, result_entries
-from maskrcnn.results.rle import encode_runs
+from maskrcnn.results.predictions import Predictions, encode_runs, result_entries
 from maskrcnn.scoring.average_precision import ClassAP
-from maskrcnn.scoring.regions import Regions
+from maskrcnn.scoring.overlaps import Regions
 
 MAX_PREDICTIONS = 100
 

@@ -13,10 +13,9 @@ from jaxtyping import Int
 
 from maskrcnn.project.metrics import Metrics
 from maskrcnn.project.notation import Array
-from maskrcnn.scoring.average_precision import RECALLS, ClassAP, Curve, mean_ap
+from maskrcnn.scoring.average_precision import RECALLS, ClassAP, Curve, PerImageAP, mean_ap
 from maskrcnn.scoring.errors import KINDS, Error
 from maskrcnn.scoring.matches import IOU_THRESHOLDS
-from maskrcnn.scoring.per_image_ap import PerImageAP
 
 SURE_SCORE = 0.9
 

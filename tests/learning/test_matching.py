@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskrcnn.learning.matching import match_anchors, match_proposals, truth_kinds
+from maskrcnn.learning.sampling import match_anchors, match_proposals, truth_kinds
 from tests.backends import run
 
 SQUARE = (0, 0, 10, 10)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.learning.matching import match_anchors
+from maskrcnn.learning.sampling import match_anchors
 from maskrcnn.network.ops.anchors import make_anchors
 from maskrcnn.network.ops.boxes import DELTA_STD, encode_deltas
 from tests.backends import run

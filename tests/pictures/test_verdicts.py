@@ -9,8 +9,7 @@ from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.pictures.panels import OPACITY
 from maskrcnn.pictures.verdicts import ALARM, HIT, IGNORED, LEGEND, MISSED, draw_verdicts
 from maskrcnn.results.predictions import Predictions, encode_predictions
-from maskrcnn.scoring.overlaps import measure_overlaps
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
 
 SHAPE = (16, 32)
 CATALOGUE = Catalogue(("background", "car", "person"), {26: 1, 24: 2}, frozenset())

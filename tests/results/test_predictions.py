@@ -10,11 +10,11 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.results.predictions import (
     Predictions,
+    encode_mask,
     encode_predictions,
     read_predictions,
     write_predictions,
 )
-from maskrcnn.results.rle import encode_mask
 
 SHAPE = (4, 6)
 MASK = np.zeros(SHAPE, bool)

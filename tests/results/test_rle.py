@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from maskrcnn.results.rle import decode_mask, decode_runs, encode_mask, encode_runs, find_runs
+from maskrcnn.results.predictions import decode_mask, decode_runs, encode_mask, encode_runs, find_runs
 
 masks = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(bool, shape))
 

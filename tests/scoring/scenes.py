@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.results.predictions import Predictions, encode_predictions
-from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
-from maskrcnn.scoring.regions import Regions, find_regions
+from maskrcnn.scoring.overlaps import Overlaps, Regions, find_regions, measure_overlaps
 
 SHAPE = (24, 32)
 CLASSES = {26: 1, 24: 2, 29: 9}  # car, person, caravan

@@ -6,8 +6,7 @@ import pytest
 
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.scoring.ceilings import squeeze_truth
-from maskrcnn.scoring.overlaps import measure_overlaps
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
 
 CATALOGUE = Catalogue(("background", "car", "person"), {26: 1, 24: 2}, frozenset())
 

@@ -5,13 +5,11 @@ import pytest
 
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.results.predictions import Predictions, encode_predictions
-from maskrcnn.scoring.average_precision import mean_ap
+from maskrcnn.scoring.average_precision import mean_ap, score_per_image
 from maskrcnn.scoring.cityscapes_ap import official_label_ids, score_cityscapes
 from maskrcnn.scoring.coco_ap import annotate, make_dataset, score_coco
 from maskrcnn.scoring.matches import match
-from maskrcnn.scoring.overlaps import Overlaps, measure_overlaps
-from maskrcnn.scoring.per_image_ap import score_per_image
-from maskrcnn.scoring.regions import Regions, find_regions
+from maskrcnn.scoring.overlaps import Overlaps, Regions, find_regions, measure_overlaps
 
 SHAPE = (32, 48)
 # Two labels are pets; an instance of label 5 is 500 + number, and 29 is the floor, not a caravan.

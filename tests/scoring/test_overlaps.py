@@ -7,8 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.results.predictions import encode_predictions
-from maskrcnn.scoring.overlaps import measure_overlaps
-from maskrcnn.scoring.regions import find_regions
+from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
 
 CATALOGUE = Catalogue(("background", "car", "person"), {26: 1, 24: 2}, frozenset({0, 4}))
 

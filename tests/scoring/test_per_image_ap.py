@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from maskrcnn.scoring.average_precision import PerImageAP, image_average_precisions, score_per_image
 from maskrcnn.scoring.matches import Matches, match
-from maskrcnn.scoring.per_image_ap import PerImageAP, image_average_precisions, score_per_image
 from tests.scoring.scenes import CLASSES, SHAPE, scenes
 
 THRESHOLDS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from maskrcnn.data.catalogue import Catalogue
-from maskrcnn.results.rle import decode_runs, encode_mask
-from maskrcnn.scoring.regions import find_regions, shared_pixels
+from maskrcnn.results.predictions import decode_runs, encode_mask
+from maskrcnn.scoring.overlaps import find_regions, shared_pixels
 
 CATALOGUE = Catalogue(("background", "car"), {26: 1}, frozenset({3, 7}))
 

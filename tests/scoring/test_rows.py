@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from maskrcnn.scoring.average_precision import Curve
+from maskrcnn.scoring.average_precision import Curve, PerImageAP
 from maskrcnn.scoring.errors import Error
-from maskrcnn.scoring.per_image_ap import PerImageAP
 from maskrcnn.scoring.rows import (
     average_row,
     class_row,
