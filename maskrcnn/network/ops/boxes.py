@@ -96,7 +96,7 @@ def areas(boxes: Num[Array, "*n 4"]) -> Float[Array, "*n"]:
     return size[..., 0] * size[..., 1]
 
 
-def pairwise_iou(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Array, "*#n N M"]:
+def pairwise_iou(a: Num[Array, "... N 4"], b: Num[Array, "... M 4"]) -> Float[Array, "... N M"]:
     """Returns the intersection over union of every box of `a` with every box of `b`.
 
     Args:
@@ -110,7 +110,7 @@ def pairwise_iou(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Ar
     return _ratio(intersection, union)
 
 
-def pairwise_ioa(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Array, "*#n N M"]:
+def pairwise_ioa(a: Num[Array, "... N 4"], b: Num[Array, "... M 4"]) -> Float[Array, "... N M"]:
     """Returns the share of the area of every box of `a` that lies inside every box of `b`.
 
     For crowds: a small box inside a large crowd is covered by it, although their IoU is small.
@@ -135,7 +135,7 @@ def _is_filled(size: Float[Array, "*n 2"]) -> Bool[Array, "*n 1"]:
     return ops.all(size > 0, axis=-1, keepdims=True)
 
 
-def _pairwise_intersection(a: Num[Array, "*#n N 4"], b: Num[Array, "*#n M 4"]) -> Float[Array, "*#n N M"]:
+def _pairwise_intersection(a: Num[Array, "... N 4"], b: Num[Array, "... M 4"]) -> Float[Array, "... N M"]:
     a = ops.cast(a, "float32")[..., :, None, :]
     b = ops.cast(b, "float32")[..., None, :, :]
     height = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
