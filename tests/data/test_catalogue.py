@@ -22,8 +22,11 @@ def test_encode_and_decode_are_inverses(catalogue: Catalogue) -> None:
 
 
 def test_equal_catalogues_give_equal_bytes() -> None:
-    turned = Catalogue(PETS.class_names, {3: 2, 2: 2, 1: 1}, frozenset({4, 0}))
-    assert encode_catalogue(turned) == encode_catalogue(PETS)
+    # 8 and 16 share a place in a small hash table, so the order of a set depends on the order of insertion
+    one = Catalogue(PETS.class_names, {1: 1, 2: 2, 3: 2}, frozenset([8, 16]))
+    turned = Catalogue(PETS.class_names, {3: 2, 2: 2, 1: 1}, frozenset([16, 8]))
+    assert list(one.void_label_ids) != list(turned.void_label_ids)
+    assert encode_catalogue(turned) == encode_catalogue(one)
 
 
 def test_every_class_has_a_colour_of_its_own() -> None:

@@ -46,6 +46,15 @@ def test_a_jpeg_with_metadata_before_and_behind_passes(tmp_path: Path) -> None:
     assert read_image(path, SHAPE, "stretch").shape == (*SHAPE, 3)
 
 
+def test_a_jpeg_with_a_huffman_table_before_its_frame_header_passes(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    table = content.index(b"\xff\xc4")
+    stop = table + 2 + int.from_bytes(content[table + 2 : table + 4])
+    path.write_bytes(content[:2] + content[table:stop] + content[2:])
+    check_image(path, SHAPE)
+
+
 @pytest.mark.parametrize("kept", [25, 100, -1])
 def test_a_truncated_png_is_refused(tmp_path: Path, kept: int) -> None:
     path = write_image(tmp_path / "a.png")

@@ -253,6 +253,14 @@ def test_a_defect_of_the_code_is_not_taken_for_a_damaged_file(root: Path, monkey
     assert not isinstance(fault.value, InputError)
 
 
+@pytest.mark.parametrize("shape", [[64, 64], [128, 64]])
+def test_images_of_another_size_than_the_parameters_are_refused(root: Path, shape: list[int]) -> None:
+    change(root, "data", image_shape=shape)
+    with pytest.raises(InputError, match=r"must state imgHeight, imgWidth \(\d+, 64\) as `data.image_shape` does"):
+        main("test", root)
+    assert not listed(root)
+
+
 def test_missing_frames_are_refused(root: Path) -> None:
     (root / "raw/gtFine/val/lindau/lindau_000000_000019_gtFine_polygons.json").unlink()
     with pytest.raises(FileNotFoundError, match="annotation for every image"):
