@@ -9,8 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
+from maskrcnn.data.images import STRETCH
 from maskrcnn.data.records import read_records
 from maskrcnn.project.command import run
+from maskrcnn.project.errors import InputError
 from maskrcnn.results.predictions import read_predictions
 from maskrcnn.results.submission import write_submission
 from maskrcnn.scoring.cityscapes_ap import IMAGE_SHAPE, official_label_ids
@@ -22,8 +24,15 @@ def main(variant: str, root: Path = Path()) -> None:
     Args:
         variant: Stem of the predictions.
         root: Folder of the repository.
+
+    Raises:
+        InputError: if the images were letterboxed.
     """
     records = read_records(root / "data/processed/test.npz")
+    if records.fit != STRETCH:
+        raise InputError(
+            f"`preprocess.fit` must be {STRETCH} for a submission, which has no padding; got {records.fit}."
+        )
     class_count = len(records.catalogue.class_names)
     predictions = read_predictions(root / f"predictions/{variant}.json", len(records), records.image_shape, class_count)
     label_ids = official_label_ids(records.catalogue)

@@ -2,8 +2,10 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from maskrcnn.data.records import write_records
+from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.submit import main
@@ -27,3 +29,10 @@ def test_official_classes_at_the_size_of_the_benchmark(tmp_path) -> None:
     written = cv2.imread(str(folder / "munster_000000_000019_0.png"), cv2.IMREAD_UNCHANGED)
     assert written.shape == (1024, 2048) and (written[32:64, 48:128] == 255).all()
     assert np.count_nonzero(written) == 10 * 16 * 16
+
+
+def test_letterboxed_images_are_refused(tmp_path) -> None:
+    record = make_record("munster_000000_000019", np.zeros(SHAPE, np.uint16))
+    write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "letterbox", CITYSCAPES)
+    with pytest.raises(InputError, match=r"`preprocess\.fit` must be stretch for a submission.*; got letterbox"):
+        main("base", tmp_path)
