@@ -30,9 +30,7 @@ def main(variant: str, root: Path = Path()) -> None:
     """
     records = read_records(root / "data/processed/test.npz")
     if records.fit != STRETCH:
-        raise InputError(
-            f"`preprocess.fit` must be {STRETCH} for a submission, which has no padding; got {records.fit}."
-        )
+        raise InputError(f"`preprocess.fit` must be {STRETCH} for a submission; got {records.fit}.")
     class_count = len(records.catalogue.class_names)
     predictions = read_predictions(root / f"predictions/{variant}.json", len(records), records.image_shape, class_count)
     label_ids = official_label_ids(records.catalogue)

@@ -127,7 +127,7 @@ def fit_shape(raw_shape: Shape, image_shape: Shape, fit: str) -> Shape:
     Args:
         raw_shape: Height and width of the raw image.
         image_shape: Height and width of the frame.
-        fit: `stretch` fills the frame, whatever becomes of the aspect ratio; `letterbox` resizes both sides by one
+        fit: `stretch` fills the frame and may change the aspect ratio; `letterbox` resizes both sides by one
             factor, rounded to whole pixels, and leaves the rest at the bottom or the right to padding.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Records: what the network learns from, one file a split.
+"""Records: what the network learns from, one file per split.
 
 A record holds the truth of one image at the size that the network sees. Boxes are `(y1, x1, y2, x2)` in pixels of
 that size, whole numbers, outer edge excluded. Pixels stay in the image files; a record names them.
@@ -160,7 +160,7 @@ class Records:
         self._arrays = arrays
 
     def check_classes(self) -> None:
-        """Refuses class ids that the catalogue has no name for.
+        """Refuses class ids that the catalogue does not have.
 
         Raises:
             InputError: if there is one.
@@ -256,5 +256,5 @@ def _encode_map(instance_map: InstanceMap) -> PngBytes:
 
 
 def _offsets(lengths: Iterable[int]) -> np.ndarray:
-    """Returns where each of some parts lying end to end begins, and where the last one ends."""
+    """Returns the start of each of some consecutive parts, and the end of the last one."""
     return np.cumsum([0, *lengths])

@@ -1,4 +1,4 @@
-"""Reader of Cityscapes: which files belong together, what an annotation may say, and what its labels mean.
+"""Reader of Cityscapes: its files, its annotations, and the meaning of its labels.
 
 `IMAGES/CITY/NAME_leftImg8bit.png` is an image, `TRUTH/CITY/NAME_gtFine_polygons.json` its truth: labelled polygons
 in painter's order, points `(x, y)` in pixels. In the published archives IMAGES is `leftImg8bit/train` or

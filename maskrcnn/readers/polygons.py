@@ -1,7 +1,7 @@
 """Polygons to pixels, by the rule that the published Cityscapes instance maps follow.
 
 Points are `(x, y)` in pixels of the image, as annotation files hold them: a pixel's corners lie on whole
-numbers, its centre on halves. Points may lie outside the image; what they span is clipped.
+numbers, its centre on halves. Points may lie outside the image; the filled area is clipped to it.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from jaxtyping import Float, Int
 
 from maskrcnn.project.notation import InstanceMap
 
-Points = Float[np.ndarray, "_ 2"]  # of any length: a list mixes them
+Points = Float[np.ndarray, "_ 2"]  # polygons of one list differ in length
 Spans = Int[np.ndarray, "spans 3"]
 
 
 def paint_polygons(polygons: Sequence[Points], values: Sequence[int], image_shape: tuple[int, int]) -> InstanceMap:
-    """Paints every polygon with its value, later ones over earlier ones, on a ground of zeros.
+    """Paints every polygon with its value, later ones over earlier ones, on a background of zeros.
 
     Args:
         polygons: Corners of each polygon; the last one is joined to the first. May cross itself: even-odd.
@@ -28,7 +28,7 @@ def paint_polygons(polygons: Sequence[Points], values: Sequence[int], image_shap
     """
     instance_map = np.zeros(image_shape, np.uint16)
     pixels = instance_map.reshape(-1)
-    colors = [np.array(value, np.uint16) for value in values]  # a number would be converted for every run
+    colors = [np.array(value, np.uint16) for value in values]  # converted once, not for every run
     for polygon, start, stop in zip(*find_spans(polygons, image_shape).T.tolist(), strict=True):
         pixels[start:stop] = colors[polygon]
     return instance_map
