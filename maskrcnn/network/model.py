@@ -19,14 +19,13 @@ from maskrcnn.network.ops.detections import Detections, select_detections
 from maskrcnn.network.ops.proposals import select_proposals
 from maskrcnn.network.ops.roi_align import roi_align
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.notation import Array
+from maskrcnn.project.notation import SIDE_MULTIPLE, Array
 
 CHANNEL_MEANS = (123.7, 116.8, 103.9)  # of the RGB images that the released weights were trained on
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)
 
 BOX_CROP, MASK_CROP = (7, 7), (14, 14)
 MASK_SHAPE = (28, 28)
-SMALLEST_SIDE = 64
 
 Images = Num[Array, "B H W 3"]
 Pyramid = tuple[Float[Array, "B _ _ C"], ...]
@@ -222,8 +221,8 @@ def build_mask_rcnn(
     """
     if backbone not in BLOCK_COUNTS:
         raise InputError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
-    if any(side <= 0 or side % SMALLEST_SIDE for side in image_shape):
-        raise InputError(f"`image_shape` must hold multiples of {SMALLEST_SIDE}; got {tuple(image_shape)}.")
+    if any(side <= 0 or side % SIDE_MULTIPLE for side in image_shape):
+        raise InputError(f"`image_shape` must hold multiples of {SIDE_MULTIPLE}; got {tuple(image_shape)}.")
     height, width = image_shape
     network = MaskRCNN(
         backbone=ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone"),

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from maskrcnn.data.catalogue import Classes
 from maskrcnn.data.records import write_records
+from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.tensors import open_tensors
 from maskrcnn.project.config import Model
@@ -20,7 +21,7 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_yaml
 from maskrcnn.readers.cityscapes import CLASS_NAMES, make_catalogue
 from stages import weights
-from tests.network.weights.files import NARROW, build, replace, scramble
+from tests.network.weights.files import NARROW, replace, scramble
 from tests.stages.scored import make_record
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["model"] |= NARROW
     write_params(root, params)
     settings = asdict(read_params(root / "params.yaml").section(Model))
-    shallow = build(image_shape=(64, 64), class_count=len(CLASS_NAMES), **settings)
+    shallow = build_mask_rcnn(image_shape=(64, 64), class_count=len(CLASS_NAMES), **settings)
     scramble(shallow, 1)
     write_weights(shallow, root / "models/pretrained.h5")
     write_split(root)
