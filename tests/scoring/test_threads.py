@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from maskrcnn.project.threads import map_in_threads
+
+from maskrcnn.scoring.threads import map_in_threads
 
 
 def test_results_come_in_order_whichever_ends_first() -> None:
