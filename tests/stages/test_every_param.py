@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 
-from maskrcnn.learning import training
+from maskrcnn.learning import fit as training
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project import config
 from maskrcnn.project.params import read_yaml

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
-from maskrcnn.learning import training
+from maskrcnn.learning import fit as training
 from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.project.params import read_yaml
 from maskrcnn.results.predictions import read_predictions
