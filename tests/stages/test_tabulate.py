@@ -103,7 +103,7 @@ def test_charts_show_the_variants_and_the_tuning(compared: Path, tmp_path: Path)
     figures = {
         "ap_by_iou": draw_ap_by_iou(ap | {"sixth": ap["flip"]}),
         "sweeps": draw_sweeps({"random": [asdict(rate) for rate in RATES]}),
-        "trials": draw_trials({"sgd": [asdict(trial) for trial in TRIALS]}),
+        "trials": draw_trials({"sgd": [asdict(trial) | asdict(trial.hyperparameters) for trial in TRIALS]}),
     }
     for name, figure in figures.items():
         write_figure(tmp_path / name, figure)  # equal figures give equal bytes
