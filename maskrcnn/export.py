@@ -1,8 +1,8 @@
-"""The inference network as a file that runs without this package: SavedModel or ONNX.
+"""Export of the inference network to files that run without this package: SavedModel and ONNX.
 
-Either takes `images` (B, H, W, 3), uint8 RGB, and gives by name what `MaskRCNN.call` gives: normalised
-boxes, class_ids, scores, masks in their boxes, and proposals. What is left to the caller is in
-`inference`: rounding boxes to pixels and pasting masks.
+Both take `images` (B, H, W, 3), uint8 RGB, and return by name what `MaskRCNN.call` returns: normalised boxes,
+class_ids, scores, masks in their boxes, and proposals. The caller has to round the boxes to pixels and to paste the
+masks, as `maskrcnn.inference` does.
 """
 
 from pathlib import Path
@@ -17,14 +17,14 @@ from maskrcnn.project.files import whole_file, whole_folder
 def export_saved_model(
     network: MaskRCNN, path: Path, *, min_confidence: float = 0.7, nms_iou: float = 0.3, max_count: int = 100
 ) -> None:
-    """Writes a TensorFlow SavedModel, whole or not at all; its endpoint is `serve`.
+    """Writes a TensorFlow SavedModel, completely or not at all; its endpoint is `serve`.
 
     Args:
         network: A built network.
-        path: The folder to write; what was there is removed.
+        path: The folder to write; an existing one is replaced.
         min_confidence: Smallest score kept.
-        nms_iou: IoU above which the weaker of two objects of one class goes.
-        max_count: Objects kept of an image at most.
+        nms_iou: IoU above which the weaker of two objects of one class is removed.
+        max_count: Most objects kept of an image.
     Raises:
         InputError: if Keras does not run on TensorFlow.
     """
@@ -37,9 +37,9 @@ def export_saved_model(
 def export_onnx(
     network: MaskRCNN, path: Path, *, min_confidence: float = 0.7, nms_iou: float = 0.3, max_count: int = 100
 ) -> None:
-    """Writes an ONNX file, whole or not at all; see `export_saved_model`.
+    """Writes an ONNX file, completely or not at all; see `export_saved_model`.
 
-    Its mask head runs on all `max_count` slots: the converter folds no weights inside of a branch.
+    Its mask head runs on all `max_count` slots, because the converter does not fold weights inside a branch.
 
     Args:
         path: The `.onnx` file.
@@ -62,5 +62,5 @@ def _check_backend() -> None:
     if keras.backend.backend() != "tensorflow":
         raise InputError(
             f"`KERAS_BACKEND` must be tensorflow to export; got {keras.backend.backend()}. "
-            "The weights are the same on either: write and read them with `maskrcnn.network.weights`."
+            "Write the weights there with `maskrcnn.write_weights` and read them on TensorFlow."
         )

@@ -1,4 +1,4 @@
-"""From images to objects with boxes in pixels and masks at image size, and everything on the way by name."""
+"""Detection of the objects of an image, with boxes in pixels and masks at image size; `inspect` returns all steps."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class ImageDetections:
         class_ids: (D,), from 1.
         scores: (D,), within [0, 1].
         masks: (D, H, W).
-        proposals_px: (P, 4) whole pixels, the regions that the objects were found among, the best first.
+        proposals_px: (P, 4) whole pixels, the proposals that the objects were found among, the best first.
     """
 
     boxes_px: ndarray
@@ -57,16 +57,16 @@ def detect_batch(
 ) -> Iterator[ImageDetections]:
     """Finds the objects of a batch of images.
 
-    Compiles once for every batch size, `nms_iou` and `max_count`; the confidence may change freely.
+    Every new batch size, `nms_iou` or `max_count` is compiled once; the confidence may change without compilation.
 
     Args:
         network: A built network.
         images: (B, H, W, 3) uint8 RGB of the network's size.
         min_confidence: Smallest score kept; scores of curves need a low one.
-        nms_iou: IoU above which the weaker of two objects of one class goes.
-        max_count: Objects kept of an image at most.
+        nms_iou: IoU above which the weaker of two objects of one class is removed.
+        max_count: Most objects kept of an image.
     Returns:
-        One `ImageDetections` an image, in order.
+        The objects of each image, in the order of the images.
     Raises:
         InputError: if the images are of another size or type, or a setting is out of its range.
     Source:
@@ -75,19 +75,19 @@ def detect_batch(
     _check_images(network, images)
     if not 0 <= min_confidence <= 1:
         raise InputError(f"`min_confidence` must lie within [0, 1]; got {min_confidence}.")
-    find = _compiled(network, _find)
-    outputs = _to_numpy(find(images, np.array(min_confidence, np.float32), nms_iou=nms_iou, max_count=max_count))
+    run = _compiled(network, _detect)
+    outputs = _to_numpy(run(images, np.array(min_confidence, np.float32), nms_iou=nms_iou, max_count=max_count))
     found = ({name: values[i] for name, values in outputs.items()} for i in range(len(images)))
     return (_unmold(image, network.image_shape) for image in found)
 
 
 def inspect(network: MaskRCNN, image: Image, rois: Boxes | None = None) -> dict[str, ndarray]:
-    """Shows what the network makes of one image on the way to its objects.
+    """Returns the result of every step of the network on one image.
 
     Args:
         network: A built network.
         image: (H, W, 3) uint8 RGB of the network's size.
-        rois: (R, 4) normalised, regions to run the heads on; None for no heads.
+        rois: (R, 4) normalised, regions to run the heads on; without them the heads do not run.
     Returns:
         By name, without a batch axis: the backbone's maps `C2` to `C5` and the pyramid's `P2` to `P6`, each
         (h, w, C); of A anchors `anchors_px` (A, 4), `rpn_logits` and `rpn_probabilities` (A, 2), background
@@ -100,18 +100,17 @@ def inspect(network: MaskRCNN, image: Image, rois: Boxes | None = None) -> dict[
     """
     images = np.asarray(image)[None]
     _check_images(network, images)
-    seen = _compiled(network, _see)(images)
+    seen = _compiled(network, _run_trunk)(images)
     if rois is not None:
         pyramid = tuple(seen[f"P{level}"] for level in (2, 3, 4, 5))
-        seen |= _compiled(network, _judge)(pyramid, np.asarray(rois, np.float32)[None])
+        seen |= _compiled(network, _run_heads)(pyramid, np.asarray(rois, np.float32)[None])
     return {"anchors_px": network.anchors_px} | {name: values[0] for name, values in _to_numpy(seen).items()}
 
 
 def round_to_pixels(boxes_norm: Float[ndarray, "*n 4"], image_shape: tuple[int, int]) -> ndarray:
     """Turns normalised boxes into whole pixels, int32; halves go to the even side.
 
-    `ops.boxes.denormalize_boxes` is the same in the graph, in float32; of a few boxes in float64, as
-    Matterport rounds them, no more depends on how a coordinate near a half was added up.
+    Rounds in float64, as Matterport does; in float32 the rounding of x.5 would depend on the order of additions.
 
     Source:
         Matterport `utils.denorm_boxes`.
@@ -128,11 +127,13 @@ def _check_images(network: MaskRCNN, images: ndarray) -> None:
         )
 
 
-def _find(network: MaskRCNN, images: Array, min_confidence: Array, nms_iou: float, max_count: int) -> dict[str, Array]:
+def _detect(
+    network: MaskRCNN, images: Array, min_confidence: Array, nms_iou: float, max_count: int
+) -> dict[str, Array]:
     return network.call(images, min_confidence=min_confidence, nms_iou=nms_iou, max_count=max_count)
 
 
-def _see(network: MaskRCNN, images: Array) -> dict[str, Array]:
+def _run_trunk(network: MaskRCNN, images: Array) -> dict[str, Array]:
     features = network.encode(images)
     pyramid = network.fpn(features)
     logits, deltas = network.rpn_head(pyramid)
@@ -147,7 +148,7 @@ def _see(network: MaskRCNN, images: Array) -> dict[str, Array]:
     }
 
 
-def _judge(network: MaskRCNN, pyramid: tuple[Array, ...], rois: Boxes) -> dict[str, Array]:
+def _run_heads(network: MaskRCNN, pyramid: tuple[Array, ...], rois: Boxes) -> dict[str, Array]:
     box_crops = network.crop(pyramid, rois, BOX_CROP)
     mask_crops = network.crop(pyramid, rois, MASK_CROP)
     logits, deltas = network.box_head(box_crops)
@@ -162,9 +163,9 @@ def _judge(network: MaskRCNN, pyramid: tuple[Array, ...], rois: Boxes) -> dict[s
 
 
 def _compiled(network: MaskRCNN, step: Callable[..., dict[str, Array]]) -> Callable[..., dict[str, Array]]:
-    """Returns a step of the network as one compiled function of arrays, with keywords that are constants.
+    """Returns a step of the network as a compiled function of arrays; its keywords are constants.
 
-    It is made once and kept with the network; the weights may change between calls.
+    It is made once and kept in `network.compiled_steps`; the weights may change between calls.
     """
     if step not in network.compiled_steps:
         compile_step = _compile_jax if keras.backend.backend() == "jax" else _compile_tensorflow
@@ -195,7 +196,7 @@ def _to_numpy(arrays: dict[str, Array]) -> dict[str, ndarray]:
 
 
 def _unmold(found: dict[str, ndarray], image_shape: tuple[int, int]) -> ImageDetections:
-    """Drops the padding and what rounds to nothing, rounds the boxes to pixels and pastes the masks."""
+    """Rounds the boxes to pixels, drops padding and boxes that become empty, and pastes the masks."""
     boxes_px = round_to_pixels(found["boxes"], image_shape)
     kept = (found["class_ids"] > 0) & _has_area(boxes_px)
     proposals = found["proposals"][_has_area(found["proposals"])]

@@ -1,1 +1,1 @@
-"""Layers that own weights and know nothing of the truth."""
+"""The layers with weights. None of them sees the truth."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from jaxtyping import Float
 from keras import layers
 
 from maskrcnn.network.layers.resnet import BATCH_NORM_EPSILON
@@ -27,8 +28,10 @@ class BoxHead(layers.Layer):
         self.logits = layers.Dense(class_count, name="logits")
         self.deltas = layers.Dense(4 * class_count, name="deltas")
 
-    def call(self, crops: Array, training: bool = False) -> tuple[Array, Array]:
-        """Returns logits (B, R, K) and deltas (B, R, K, 4) of crops (B, R, 7, 7, C)."""
+    def call(
+        self, crops: Float[Array, "B R h w C"], training: bool = False
+    ) -> tuple[Float[Array, "B R {self.class_count}"], Float[Array, "B R {self.class_count} 4"]]:
+        """Returns logits and deltas of crops of 7 x 7."""
         count, *crop = crops.shape[1:]
         x = keras.ops.reshape(crops, (-1, crop[0] * crop[1] * crop[2]))
         for dense, norm in zip(self.dense, self.norms, strict=True):

@@ -1,8 +1,9 @@
-"""The mask head: one small mask a class for every region of interest."""
+"""The mask head: for every region of interest a small mask of each class."""
 
 from typing import Any
 
 import keras
+from jaxtyping import Float
 from keras import layers
 
 from maskrcnn.network.layers.resnet import ConvNorm
@@ -10,7 +11,7 @@ from maskrcnn.project.notation import Array
 
 
 class MaskHead(layers.Layer):
-    """Four 3x3 convolutions, an upsampling by two and one mask a class.
+    """Four 3x3 convolutions, an upsampling by two and a 1x1 convolution with one output for each class.
 
     Args:
         class_count: Classes, background included.
@@ -26,8 +27,10 @@ class MaskHead(layers.Layer):
         self.upsampling = Upsampling(channels, name="upsampling")
         self.logits = layers.Dense(class_count, name="logits")
 
-    def call(self, crops: Array, training: bool = False) -> Array:
-        """Returns mask logits (B, R, 28, 28, K) of crops (B, R, 14, 14, C)."""
+    def call(
+        self, crops: Float[Array, "B R h w C"], training: bool = False
+    ) -> Float[Array, "B R {2*crops.shape[2]} {2*crops.shape[3]} {self.class_count}"]:
+        """Returns mask logits, 28 x 28 of every class, of crops of 14 x 14."""
         count, h, w, depth = crops.shape[1:]
         x = keras.ops.reshape(crops, (-1, h, w, depth))
         for conv in self.convs:
@@ -42,8 +45,8 @@ class MaskHead(layers.Layer):
 class Upsampling(layers.Layer):
     """Doubles height and width by a learned 2x2 transposed convolution of stride 2.
 
-    Such a kernel never overlaps itself, so it is a product at every pixel; XLA runs that 28 times
-    faster on a CPU than the convolution.
+    The stride equals the kernel's size, so outputs do not overlap and it is a matrix product at every pixel. XLA runs
+    that faster on a CPU than a transposed convolution.
 
     Args:
         channels: Output channels.
@@ -57,8 +60,8 @@ class Upsampling(layers.Layer):
         self.kernel = self.add_weight(shape=(input_shape[-1], 2, 2, self.channels), name="kernel")
         self.bias = self.add_weight(shape=(self.channels,), initializer="zeros", name="bias")
 
-    def call(self, x: Array) -> Array:
-        """Returns (n, 2h, 2w, channels) of x (n, h, w, C)."""
+    def call(self, x: Float[Array, "n h w C"]) -> Float[Array, "n {2*x.shape[1]} {2*x.shape[2]} {self.channels}"]:
+        """Returns a map of twice the height and width."""
         _, h, w, depth = x.shape
         x = keras.ops.matmul(x, keras.ops.reshape(self.kernel, (depth, 4 * self.channels)))
         x = keras.ops.reshape(x, (-1, h, w, 2, 2, self.channels))

@@ -1,12 +1,13 @@
-"""The bottom-up pathway: a bottleneck ResNet as Matterport and Keras 2 built it.
+"""The backbone: a bottleneck ResNet as Matterport and Keras 2 built it.
 
-Its convolutions carry biases, the stride sits on the first 1x1 convolution of a stage, and batch norm
+Its convolutions have biases, the stride is that of the first 1x1 convolution of a stage, and batch norm
 has epsilon 1e-3: released weights depend on all three.
 """
 
 from typing import Any
 
 import keras
+from jaxtyping import Float
 from keras import layers
 
 from maskrcnn.project.notation import Array
@@ -40,8 +41,8 @@ class ConvNorm(layers.Layer):
         self.conv.build(input_shape)
         self.norm.build(self.conv.compute_output_shape(input_shape))
 
-    def call(self, x: Array, training: bool = False) -> Array:
-        """Returns the norm of the convolution; frozen statistics are folded into the kernel."""
+    def call(self, x: Float[Array, "B _ _ _"], training: bool = False) -> Float[Array, "B _ _ _"]:
+        """Returns the normalised convolution; frozen statistics are folded into the kernel."""
         if training:
             return self.norm(self.conv(x), training=True)
         scale = self.norm.gamma * keras.ops.rsqrt(self.norm.moving_variance + self.norm.epsilon)
@@ -53,9 +54,9 @@ class Bottleneck(layers.Layer):
     """A residual block of 1x1, 3x3 and 1x1 convolutions.
 
     Args:
-        filters: Channels of the first two convolutions; the block puts out four times as many.
+        filters: Channels of the first two convolutions; the block returns four times as many.
         strides: Step of the first convolution.
-        projects: Whether the shortcut is a 1x1 convolution, as in the first block of a stage.
+        projects: Whether the shortcut is a 1x1 convolution, as in the first block of every stage.
     Source:
         Deep Residual Learning (arXiv:1512.03385), figure 5 right, with the stride of its first version.
     """
@@ -67,7 +68,8 @@ class Bottleneck(layers.Layer):
         self.expand = ConvNorm(EXPANSION * filters, 1, name="expand")
         self.shortcut = ConvNorm(EXPANSION * filters, 1, strides, name="shortcut") if projects else None
 
-    def call(self, x: Array, training: bool = False) -> Array:
+    def call(self, x: Float[Array, "B _ _ _"], training: bool = False) -> Float[Array, "B _ _ _"]:
+        """Returns the sum of the residual branch and the shortcut."""
         y = keras.ops.relu(self.reduce(x, training=training))
         y = keras.ops.relu(self.spatial(y, training=training))
         y = self.expand(y, training=training)
@@ -81,7 +83,7 @@ class ResNet(layers.Layer):
 
     Args:
         block_counts: Bottleneck blocks of the stages 2 to 5.
-        width: Channels of the stem; stage `s` puts out `width * 2**s` channels. 64 is the published width.
+        width: Channels of the stem; stage `s` returns `width * 2**s` channels. 64 is the published width.
     Source:
         Deep Residual Learning (arXiv:1512.03385), table 1.
     """
@@ -103,8 +105,8 @@ class ResNet(layers.Layer):
             for index, count in enumerate(self.block_counts)
         ]
 
-    def call(self, images: Array, training: bool = False) -> tuple[Array, ...]:
-        """Returns (C2, C3, C4, C5) of images (B, H, W, 3) with the channel means taken off."""
+    def call(self, images: Float[Array, "B H W 3"], training: bool = False) -> tuple[Float[Array, "B _ _ _"], ...]:
+        """Returns (C2, C3, C4, C5) of images from which the channel means are subtracted."""
         x = keras.ops.pad(images, [[0, 0], [3, 3], [3, 3], [0, 0]])
         x = keras.ops.relu(self.stem(x, training=training))
         x = keras.ops.max_pool(x, 3, 2, padding="same")

@@ -1,19 +1,20 @@
-"""The head of the region proposal network: objectness and box of every anchor."""
+"""The head of the region proposal network: the objectness and the delta of every anchor."""
 
 from typing import Any
 
 import keras
+from jaxtyping import Float
 from keras import layers
 
 from maskrcnn.project.notation import Array
 
 
 class RPNHead(layers.Layer):
-    """Slides one small network over every level of the pyramid.
+    """A 3x3 convolution and two linear outputs, the same for every level of the pyramid.
 
     Args:
         channels: Depth of the shared 3x3 convolution.
-        anchors_per_cell: Anchors at one place of a feature map.
+        anchors_per_cell: Anchors of every pixel of a feature map.
     Source:
         Faster R-CNN (arXiv:1506.01497), section 3.1.
     """
@@ -25,8 +26,8 @@ class RPNHead(layers.Layer):
         self.logits = layers.Conv2D(2 * anchors_per_cell, 1, name="logits")
         self.deltas = layers.Conv2D(4 * anchors_per_cell, 1, name="deltas")
 
-    def call(self, pyramid: tuple[Array, ...]) -> tuple[Array, Array]:
-        """Returns logits (B, A, 2) for background and object, and deltas (B, A, 4), level by level."""
+    def call(self, pyramid: tuple[Float[Array, "B _ _ C"], ...]) -> tuple[Float[Array, "B A 2"], Float[Array, "B A 4"]]:
+        """Returns logits of background and object, and deltas, level by level."""
         shared = [self.shared(p) for p in pyramid]
         logits = [_flatten(self.logits(s), 2) for s in shared]
         deltas = [_flatten(self.deltas(s), 4) for s in shared]
@@ -37,7 +38,7 @@ class RPNHead(layers.Layer):
         return {**super().get_config(), **sizes}
 
 
-def _flatten(x: Array, depth: int) -> Array:
-    """Lists a map (B, h, w, n * depth) as (B, h * w * n, depth): rows, columns, then the anchors of a cell."""
+def _flatten(x: Float[Array, "B h w _"], depth: int) -> Float[Array, "B _ {depth}"]:
+    """Reshapes a map (B, h, w, n * depth) to (B, h * w * n, depth): row by row, and in each cell its n anchors."""
     _, h, w, channels = x.shape
     return keras.ops.reshape(x, (-1, h * w * channels // depth, depth))

@@ -1,4 +1,4 @@
-"""The table "Matterport's tensor -> our variable"; the one place that knows their names."""
+"""The table "Matterport's tensor -> our variable"."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Entry:
     """One row of the table: where a tensor lies in their file and which variable of ours holds it.
 
     Args:
-        part: One of `PARTS`, or a residual block that has the shape of an identity, such as `4b`.
+        part: One of `PARTS`, or a residual block without projection shortcut, such as `4b`.
         group: Their layer group, `rpn_model` for all of the RPN.
         layer: Their layer.
         tensor: `kernel`, `bias`, `gamma`, `beta`, `moving_mean` or `moving_variance`.
@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def silences_block(self) -> bool:
-        """Whether zeros here, and in its neighbour, turn the residual branch off."""
+        """Whether it is gamma or beta of the block's last batch norm; zeroing both makes the block an identity."""
         return self.layer.endswith(BRANCHES["expand"]) and self.tensor in ("gamma", "beta")
 
     def to_ours(self, values: np.ndarray) -> np.ndarray:

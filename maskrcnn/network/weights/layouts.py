@@ -42,7 +42,7 @@ class Layout:
 
 
 def recognize_layout(names: Iterable[str]) -> Layout:
-    """Returns the layout that some name is typical of; Matterport's where none is."""
+    """Returns the layout of the first name that only one layout uses; without any, Matterport's."""
     for name in names:
         if KERAS2_NAME.fullmatch(name):
             return KERAS2
