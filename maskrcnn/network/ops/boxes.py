@@ -143,6 +143,6 @@ def _pairwise_intersection(a: Num[Array, "... N 4"], b: Num[Array, "... M 4"]) -
     return ops.maximum(height, 0.0) * ops.maximum(width, 0.0)
 
 
-def _ratio(part: Float[Array, "..."], whole: Float[Array, "..."]) -> Float[Array, "..."]:
+def _ratio(part: Float[Array, "*n"], whole: Float[Array, "..."]) -> Float[Array, "*n"]:
     filled = whole > 0
     return ops.where(filled, part / ops.where(filled, whole, 1.0), 0.0)
