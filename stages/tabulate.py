@@ -30,7 +30,7 @@ PUBLISHED = ("base", "flip", "flip_crop", "unfreeze_backbone", "freeze_rpn_fpn")
 HEAD = """# Scores of all variants
 
 `stages/tabulate.py` writes this page. Matterport's per-image protocol on mask IoU, unless another one is named (see
-docs/protocols.md); the best of each row in bold; a dash where no test image holds the class.
+docs/protocols.md); the best of each row in bold. A class that no test image holds has no row.
 
 {note}
 

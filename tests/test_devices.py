@@ -12,7 +12,7 @@ import pytest
 
 from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, build_loss_model, set_learning_layers
 from maskrcnn.learning.trainer import make_optimizer, set_hyperparameters
-from maskrcnn.network.ops.kernels import uses_native_kernels
+from maskrcnn.network.ops import uses_native_kernels
 from maskrcnn.project.config import Hyperparameters
 from tests.tiny import make_batch, network, read, reset
 

@@ -21,7 +21,6 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 
 PACKAGE = Path(__file__).parents[1]
-STATE_FILE = "last.npz"  # of `fit`, below the folder of its checkpoints
 PROGRESS = "progress"  # the entry of a state file that is not an array but JSON
 DIGITS = 16
 

@@ -10,7 +10,7 @@ import pandas as pd
 from dvclive import Live
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.learning.checkpoints import STATE_FILE, load_progress, load_state, open_checkpoints, save_state
+from maskrcnn.learning.checkpoints import load_state, open_checkpoints, save_state
 from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import Trainer
@@ -38,7 +38,6 @@ def train(recipe: Recipe, *, inputs: Path, root: Path, stage: str, name: str, ke
     schedule, hyperparameters = recipe.schedule, recipe.hyperparameters
     assert isinstance(schedule, Schedule) and hyperparameters
     trainer, training, validation = assemble(recipe, inputs)
-    history = root / f"plots/history/{name}.csv"
     with open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs)) as checkpoints:
         best = fit(
             trainer,
@@ -46,16 +45,12 @@ def train(recipe: Recipe, *, inputs: Path, root: Path, stage: str, name: str, ke
             validation,
             hyperparameters=hyperparameters,
             schedule=schedule,
-            history=history,
+            history=root / f"plots/history/{name}.csv",
             checkpoints=checkpoints,
             live=root / f"live/{name}",
         )
         write_weights(trainer.network, root / f"models/{name}.h5", kernel_dtype=kernel_dtype)
         write_metrics(root / f"metrics/train/{name}.json", best)
-        # `fit` writes the history at the end of an epoch. If the training had ended before, there was none.
-        progress = load_progress(checkpoints / STATE_FILE)
-        assert progress
-        write_text(history, pd.DataFrame(progress["rows"]).to_csv(index=False))
 
 
 def fit(

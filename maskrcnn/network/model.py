@@ -8,15 +8,9 @@ from jaxtyping import Bool, Float, Float32, Int, Num, Shaped
 from keras import ops
 from numpy import ndarray
 
-from maskrcnn.network.layers.box_head import BoxHead
-from maskrcnn.network.layers.fpn import FPN
-from maskrcnn.network.layers.mask_head import MaskHead
-from maskrcnn.network.layers.resnet import BLOCK_COUNTS, ResNet
-from maskrcnn.network.layers.rpn_head import RPNHead
-from maskrcnn.network.ops.anchors import make_anchors
-from maskrcnn.network.ops.boxes import DELTA_STD, normalize_boxes
-from maskrcnn.network.ops.detections import Detections, select_detections
-from maskrcnn.network.ops.proposals import select_proposals
+from maskrcnn.network.layers import BLOCK_COUNTS, FPN, BoxHead, MaskHead, ResNet, RPNHead
+from maskrcnn.network.ops.boxes import DELTA_STD, make_anchors, normalize_boxes
+from maskrcnn.network.ops.proposals import Detections, select_detections, select_proposals
 from maskrcnn.network.ops.roi_align import roi_align
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import SIDE_MULTIPLE, Array

@@ -108,7 +108,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Model:
-    """The network's shape; the keys are arguments of `maskrcnn.network.model.MaskRCNN`."""
+    """The network's shape; the keys are arguments of `maskrcnn.network.model.build_mask_rcnn`."""
 
     backbone: Backbone
     backbone_width: Count
@@ -123,7 +123,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What the losses are taken over; the keys are arguments of `maskrcnn.learning.LossModel`."""
+    """What the losses are taken over; the keys are arguments of `maskrcnn.learning.loss_model.LossModel`."""
 
     num_proposals: Count
     num_anchors: Count
@@ -325,7 +325,7 @@ class Draw:
 
     Args:
         images: Test images that are drawn, spread over the split.
-        min_score: Objects below it are left out.
+        min_score: Objects below it are not drawn, and `evaluate` does not count them as errors or confusions.
         proposals: Regions of interest drawn in an image, the best ones.
         confusions: Pairs of classes drawn, those taken for each other most often.
         crops: Objects drawn of each such pair.

@@ -16,7 +16,7 @@ from maskrcnn.learning import recipe as recipe_module
 from maskrcnn.learning.loss_model import LEARNING_STAGES
 from maskrcnn.learning.recipe import RANDOM, Assembly, Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import OPTIMIZERS, fix_randomness
-from maskrcnn.network.layers.resnet import BLOCK_COUNTS
+from maskrcnn.network.layers import BLOCK_COUNTS
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.entries import PARTS

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from maskrcnn.network.model import build_mask_rcnn
-from maskrcnn.network.ops.detections import Detections
+from maskrcnn.network.ops.proposals import Detections
 from maskrcnn.network.weights import table
 from tests.backends import run
 from tests.tiny import CLASS_COUNT, draw_scene, network, reset

@@ -11,9 +11,15 @@ import pytest
 from keras import ops
 
 from maskrcnn.inference import round_to_pixels
-from maskrcnn.network.ops.anchors import make_anchors
-from maskrcnn.network.ops.boxes import clip_boxes, decode_deltas, encode_deltas, normalize_boxes, pairwise_iou
-from maskrcnn.network.ops.nms import batched_nms
+from maskrcnn.network.ops.boxes import (
+    clip_boxes,
+    decode_deltas,
+    encode_deltas,
+    make_anchors,
+    normalize_boxes,
+    pairwise_iou,
+)
+from maskrcnn.network.ops.proposals import batched_nms
 
 IMAGE_SHAPE = (256, 512)
 close = {"rtol": 1e-6, "atol": 1e-6}

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.learning.sampling import match_anchors
-from maskrcnn.network.ops.anchors import make_anchors
-from maskrcnn.network.ops.boxes import DELTA_STD, encode_deltas
+from maskrcnn.network.ops.boxes import DELTA_STD, encode_deltas, make_anchors
 from tests.backends import run
 
 ANCHORS = make_anchors((256, 512), (32, 64, 128, 256, 512))

@@ -1,14 +1,20 @@
-"""Arithmetic of boxes: frames, deltas and overlaps.
+"""Boxes and anchors: frames, deltas and overlaps.
 
 A box is `(y1, x1, y2, x2)`; in pixels its outer edge is exclusive, so its height is `y2 - y1`.
 Normalised means `(px - (0, 0, 1, 1)) / (H-1, W-1, H-1, W-1)`: a box around the whole image is
 `(0, 0, 1, 1)`, which is the frame that ROI crops are sampled in. Everything is float32.
+
+Anchors are boxes of fixed shapes on every cell of every pyramid level, in pixels. They depend on the image shape
+alone and are NumPy constants: no weight holds them.
 """
 
 import math
+from collections.abc import Sequence
 
-from jaxtyping import Bool, Float, Num
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Num
 from keras import ops
+from numpy import ndarray
 
 from maskrcnn.project.notation import Array, Boxes, Deltas
 
@@ -146,3 +152,48 @@ def _pairwise_intersection(a: Num[Array, "... N 4"], b: Num[Array, "... M 4"]) -
 def _ratio(part: Float[Array, "*n"], whole: Float[Array, "..."]) -> Float[Array, "*n"]:
     filled = whole > 0
     return ops.where(filled, part / ops.where(filled, whole, 1.0), 0.0)
+
+
+def make_anchors(
+    image_shape: tuple[int, int],
+    scales: Sequence[float],
+    ratios: Sequence[float] = (0.5, 1, 2),
+    strides: Sequence[int] = (4, 8, 16, 32, 64),
+) -> Float32[ndarray, "A 4"]:
+    """Returns the anchors of an image, with one scale for every level.
+
+    Args:
+        image_shape: height and width in pixels.
+        scales: square root of an anchor's area on each level, pixels.
+        ratios: width over height.
+        strides: pixels between two cells of each level, finest level first.
+    Returns:
+        Boxes in pixels, not clipped to the image. Levels follow each other in the order given;
+        within one, cells run row by row, and each cell lists its ratios.
+    Raises:
+        ValueError: if there is not one scale for every level, or a number is not positive.
+    Source:
+        Matterport `utils.generate_pyramid_anchors`. The anchors of cell `(i, j)` are centred on `(i, j) * stride`,
+        the corner of the cell and not its middle; released weights depend on it.
+    """
+    if len(scales) != len(strides):
+        raise ValueError(f"`scales` must list one scale for every level; got {len(scales)} for {len(strides)} strides.")
+    for name, numbers in {
+        "image_shape": image_shape,
+        "scales": scales,
+        "ratios": ratios,
+        "strides": strides,
+    }.items():
+        if not all(number > 0 for number in numbers):
+            raise ValueError(f"`{name}` must hold positive numbers; got {tuple(numbers)}.")
+    levels = [_level(image_shape, scale, ratios, stride) for scale, stride in zip(scales, strides, strict=True)]
+    return np.concatenate(levels).astype(np.float32)
+
+
+def _level(image_shape: tuple[int, int], scale: float, ratios: Sequence[float], stride: int) -> Float[ndarray, "n 4"]:
+    height, width = (-(-side // stride) for side in image_shape)  # a feature map rounds up
+    rows, columns = np.mgrid[:height, :width] * stride
+    centers = np.stack([rows, columns], axis=-1).reshape(-1, 1, 2)
+    root = np.sqrt(ratios)
+    halves = scale / 2 * np.stack([1 / root, root], axis=-1)
+    return np.concatenate([centers - halves, centers + halves], axis=-1).reshape(-1, 4)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from keras import ops
 
-from maskrcnn.network.ops.kernels import uses_native_kernels
+from maskrcnn.network.ops import uses_native_kernels
 from maskrcnn.project.notation import Array
 
 FINEST_LEVEL, COARSEST_LEVEL = 2, 5

@@ -11,7 +11,7 @@ import numpy as np
 from maskrcnn.network import PARTS
 
 if TYPE_CHECKING:  # importing Keras takes seconds
-    from maskrcnn.network.layers.resnet import ConvNorm
+    from maskrcnn.network.layers import ConvNorm
     from maskrcnn.network.model import MaskRCNN
 
 BRANCHES = {"reduce": "branch2a", "spatial": "branch2b", "expand": "branch2c", "shortcut": "branch1"}

@@ -7,11 +7,7 @@ import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import jaxtyped
 
-from maskrcnn.network.layers.box_head import BoxHead
-from maskrcnn.network.layers.fpn import FPN
-from maskrcnn.network.layers.mask_head import MaskHead, Upsampling
-from maskrcnn.network.layers.resnet import Bottleneck, ConvNorm, ResNet
-from maskrcnn.network.layers.rpn_head import RPNHead
+from maskrcnn.network.layers import FPN, Bottleneck, BoxHead, ConvNorm, MaskHead, ResNet, RPNHead, Upsampling
 
 
 @pytest.fixture(autouse=True)

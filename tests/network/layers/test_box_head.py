@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from maskrcnn.network.layers.box_head import BoxHead
+from maskrcnn.network.layers import BoxHead
 from tests.backends import run
 from tests.network.layers.contract import BATCH, NORM, check_layer, draw, scramble, wrap
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn.network.layers.fpn import FPN
+from maskrcnn.network.layers import FPN
 from tests.backends import run
 from tests.network.layers.contract import check_layer, wrap
 

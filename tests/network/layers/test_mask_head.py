@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from maskrcnn.network.layers.mask_head import MaskHead, Upsampling
+from maskrcnn.network.layers import MaskHead, Upsampling
 from tests.backends import run, weight_gradients
 from tests.network.layers.contract import NORM, check_layer, draw, scramble, wrap
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.network.layers.resnet import BLOCK_COUNTS, ConvNorm, ResNet
+from maskrcnn.network.layers import BLOCK_COUNTS, ConvNorm, ResNet
 from tests.backends import run, weight_gradients
 from tests.network.layers.contract import NORM, check_layer, names, wrap
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn.network.layers.rpn_head import RPNHead
+from maskrcnn.network.layers import RPNHead
 from tests.backends import run
 from tests.network.layers.contract import check_layer, wrap
 

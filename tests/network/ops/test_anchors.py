@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskrcnn.network.ops.anchors import make_anchors
+from maskrcnn.network.ops.boxes import make_anchors
 
 
 def test_anchors_run_row_by_row_and_list_the_ratios_of_each_cell():

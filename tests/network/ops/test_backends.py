@@ -9,7 +9,7 @@ import numpy as np
 from keras import backend, ops
 
 from maskrcnn.network.ops.boxes import IMAGE_WINDOW, clip_boxes, decode_deltas, encode_deltas, pairwise_iou
-from maskrcnn.network.ops.nms import batched_nms, separate_classes
+from maskrcnn.network.ops.proposals import batched_nms, separate_classes
 from maskrcnn.network.ops.roi_align import crop_and_resize, roi_align
 from maskrcnn.project.notation import Array
 

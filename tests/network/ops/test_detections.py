@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from maskrcnn.network.ops.detections import select_detections
+from maskrcnn.network.ops.proposals import select_detections
 from tests.backends import run
 
 HERE, NEAR, THERE = [0, 0, 0.4, 0.4], [0, 0, 0.4, 0.3], [0.5, 0.5, 0.8, 0.8]  # IoU of the first two: 3/4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import backend, ops
 
-from maskrcnn.network.ops.nms import _portable_nms, batched_nms, separate_classes
+from maskrcnn.network.ops.proposals import _portable_nms, batched_nms, separate_classes
 
 NUM_BOXES = 12
 NEVER = float("-inf")

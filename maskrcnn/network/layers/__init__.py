@@ -1,1 +1,0 @@
-"""The layers with weights. None of them sees the truth."""
