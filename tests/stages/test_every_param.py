@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 
-from maskrcnn.learning import fit as training
+from maskrcnn.learning import fit
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project import config
 from maskrcnn.project.params import read_yaml
@@ -175,7 +175,7 @@ class Seen:
 
     def replace_network(self, patch: pytest.MonkeyPatch, stage: Any) -> None:
         """Replaces all that needs a network, images or records."""
-        for module in {stage, training}:
+        for module in {stage, fit}:
             for name in ("assemble", "fit", "write_weights", "load_progress", "fingerprint_recipe"):
                 if hasattr(module, name):
                     patch.setattr(module, name, getattr(self, name))

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
-from maskrcnn.learning import fit as training
+from maskrcnn.learning import fit
 from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.project.params import read_yaml
 from maskrcnn.results.predictions import read_predictions
@@ -47,7 +47,7 @@ def train_and_be_killed(variant: str, root: Path) -> None:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training, "write_weights", kill)
+        patch.setattr(fit, "write_metrics", kill)
         train.main(variant, root)
     (root / f"plots/history/{variant}.csv").unlink()
 
