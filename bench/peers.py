@@ -9,7 +9,7 @@ proposals, 256 anchors, SGD with momentum, weight decay 1e-4. Inference with 100
 included. Matterport's port and ours start from the same weights, drawn at random. The sides take turns, step by step,
 each in a process of its own; after the warm-up every step is measured in CPU seconds of all threads. Feeding is not
 part of it: image and truth are ready in memory, and so are Matterport's targets of the RPN, which ours finds in the
-step. Prints JSON. The exit status tells whether our step takes at most 0.6 of Matterport's, and our inference at most
+step. Prints JSON. The exit status is 0 if our step takes at most 0.6 of Matterport's, and our inference at most
 0.7 where not all slots are filled.
 """
 
