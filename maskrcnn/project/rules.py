@@ -1,6 +1,6 @@
 """The rules of `params.yaml` that join several sections."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -113,12 +113,27 @@ def find_search_faults(study: Study) -> Iterator[str]:
                 yield f"`search.{optimizer}.{field.name}` must be a lower and a higher value; got {list(found)}"
 
 
-def find_comparison_faults(comparisons: dict[str, list[str]], candidates: dict[str, Candidate]) -> Iterator[str]:
+def check_comparisons(comparisons: Mapping[str, Sequence[str]], candidates: Mapping[str, Candidate]) -> None:
+    """Refuses comparisons whose candidates differ in something else than the name of the comparison.
+
+    Args:
+        comparisons, candidates: See `find_comparison_faults`.
+
+    Raises:
+        InputError: naming all faults at once.
+    """
+    if faults := list(find_comparison_faults(comparisons, candidates)):
+        raise InputError(f"{'; '.join(faults)}.")
+
+
+def find_comparison_faults(
+    comparisons: Mapping[str, Sequence[str]], candidates: Mapping[str, Candidate]
+) -> Iterator[str]:
     """Yields comparisons whose candidates differ in something else than the name of the comparison.
 
     Args:
         comparisons: By what is compared, the keys of the candidates.
-        candidates: By key. Only the file that they start from may differ beside the backbone.
+        candidates: By key. The start may differ together with the backbone: the same weights have a file for each.
     """
     aspects = [field.name for field in fields(Candidate)]
     if set(comparisons) != set(aspects):

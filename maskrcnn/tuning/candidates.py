@@ -1,6 +1,6 @@
 """The coarse comparison of candidates: who wins, and between which learning rates to search further."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from maskrcnn.project.config import Candidate, Hyperband, Model, Variant
@@ -50,31 +50,6 @@ class CoarseBest:
     follows: bool
     comparisons: dict[str, Comparison]
     intervals: dict[str, Interval]
-
-
-def check_comparisons(comparisons: Mapping[str, Sequence[str]], candidates: Mapping[str, Candidate]) -> None:
-    """Makes sure that the candidates of every comparison differ in its aspect alone.
-
-    Only the start may differ together with the backbone: the same weights have a file for each backbone.
-
-    Raises:
-        InputError: if start, backbone or optimizer is not compared, or something else is; if a candidate is
-            unknown; if candidates of a comparison differ in another aspect, or not in its own.
-    """
-    if set(comparisons) != set(ASPECTS):
-        raise InputError(f"`coarse.comparisons` must be {', '.join(ASPECTS)}; got {', '.join(comparisons)}.")
-    for aspect, names in comparisons.items():
-        if unknown := sorted(set(names) - candidates.keys()):
-            raise InputError(
-                f"`coarse.comparisons.{aspect}` must name entries of `candidates`; got {', '.join(unknown)}."
-            )
-        values = {key: {getattr(candidates[name], key) for name in names} for key in ASPECTS}
-        varying = [key for key in ASPECTS if len(values[key]) > 1 and (key, aspect) != ("start", "backbone")]
-        if varying != [aspect]:
-            raise InputError(
-                f"`coarse.comparisons.{aspect}` must hold candidates that differ in {aspect} alone; "
-                f"got {', '.join(names)}, which differ in {', '.join(varying) or 'nothing'}."
-            )
 
 
 def compare(sweeps: Mapping[str, Sweep]) -> Comparison:

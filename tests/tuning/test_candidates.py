@@ -3,9 +3,9 @@
 import pytest
 
 from maskrcnn.project.config import Candidate, Hyperband, Model, TuningSchedule, Variant
+from maskrcnn.project.rules import check_comparisons
 from maskrcnn.tuning.candidates import (
     Interval,
-    check_comparisons,
     choose,
     compare,
     find_changes,
@@ -176,7 +176,7 @@ def test_a_start_of_its_own_may_go_with_a_backbone() -> None:
     [
         (
             {"rate": []},
-            r"`coarse\.comparisons` must be start, backbone, optimizer; got start, backbone, optimizer, rate",
+            r"`coarse\.comparisons` must have the keys start, backbone, optimizer; got start, backbone, optimizer, rate",
         ),
         (
             {"start": ["coco_50_sgd", "lost"]},
