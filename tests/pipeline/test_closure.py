@@ -62,6 +62,11 @@ def test_deps_are_the_rooms_that_are_imported() -> None:
         pytest.fail("\n".join(["dvc.yaml must list the rooms that its stages import;", *faults]), pytrace=False)
 
 
+def test_the_pipeline_can_be_read() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 250
+    assert (ROOT / "dvc.lock").stat().st_size <= 120_000
+
+
 def test_a_training_runs_again_for_little_that_it_does_not_need() -> None:
     assert len(find_code_deps(STAGES["train"])) <= 8
     assert len(find_unneeded(STAGES["train"], ROOT)) <= 2
