@@ -36,17 +36,17 @@ pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (
 	$(BIN)/python stages/pretrain.py
 	$(BIN)/dvc commit --quiet --force pretrain
 
-doctor: $(RUNTIME)  ## Tells what is installed, and what is missing
+doctor: $(RUNTIME)  ## Reports what is installed and what is missing
 	$(BIN)/python -m maskrcnn doctor
 
-test: lint  ## Lint, types, floors and tests under both backends
+test: lint  ## Lint, types and tests, under TensorFlow and JAX
 	$(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
 
 slow: $(TOOLS) .venv-oracle  ## The tests that run whole pipelines, and those against the official evaluator
 	$(BIN)/pytest -m slow
 
-lint: $(TOOLS)  ## Ruff, mypy and the floors of the house
+lint: $(TOOLS)  ## Ruff, mypy and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

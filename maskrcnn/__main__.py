@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="maskrcnn", description="Mask R-CNN for Cityscapes.")
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("doctor", help="tell what is installed, and what is missing")
+    command = commands.add_parser("doctor", help="report what is installed and what is missing")
     command.set_defaults(run=lambda _: doctor.main())
     weights = commands.add_parser("weights", help="get and look at released weights").add_subparsers(required=True)
     command = weights.add_parser("fetch", help=f"download a released file to {FOLDER}/ and verify it")

@@ -72,9 +72,12 @@ def examine(root: Path) -> Iterator[Finding]:
 
 def examine_study(root: Path) -> Iterator[Finding]:
     """Yields what `params.yaml` needs of this machine; only its faults where it is not valid."""
+    from maskrcnn.data.augmentation import check_strengths  # imgaug takes a second, which `--help` has no use for
+
     try:
         params = read_params(root / "params.yaml")
-        check_params(params, root)
+        for name, variant in check_params(params, root).variants.items():
+            check_strengths(variant.augment, f"variants.{name}.augment")
     except (ValueError, FileNotFoundError) as fault:
         yield Finding("params.yaml", "not valid", str(fault))
         return

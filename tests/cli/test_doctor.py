@@ -157,12 +157,18 @@ def test_outside_the_repository_names_params(tmp_path: Path) -> None:
         ("a: [", "must be YAML"),
         ("- a", "must be a mapping of sections"),
         ("scale: demo", "`variants` is missing"),
+        ("augment", "`variants.flip.augment.crop` must lie within [0, 0.5); got 0.9"),
     ],
 )
 def test_damaged_params_exit_with_1(
     repository: Path, text: str, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (repository / "params.yaml").write_text(text)
+    if text == "augment":
+        params = read_yaml(ROOT / "params.yaml")
+        params["variants"]["flip"]["augment"] = {"crop": 0.9}
+        YAML().dump(params, repository / "params.yaml")
+    else:
+        (repository / "params.yaml").write_text(text)
     (finding,) = doctor.examine_study(repository)
     assert fault in finding.advice
     assert doctor.main(repository) == 1
