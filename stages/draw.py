@@ -144,7 +144,7 @@ def draw_mistakes(found: Found, settings: Draw) -> Iterator[tuple[str, Figure]]:
         mistakes = [show_mistake(found, overlaps[one.image], one) for one in confusions]
         truth, guess = class_names[actual], class_names[predicted]
         share = f"{counts[actual, predicted]} of {counts[actual].sum()}"
-        yield f"{truth}_as_{guess}", draw_confusions(mistakes, f"{truth} taken for {guess}: {share}")
+        yield f"{truth}_as_{guess}".replace("/", "_"), draw_confusions(mistakes, f"{truth} taken for {guess}: {share}")
 
 
 def show_mistake(found: Found, overlaps: Overlaps, confusion: Confusion) -> Mistake:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 from rich.progress import track
 
 from maskrcnn.project.command import run
-from maskrcnn.project.config import SYNTHETIC, Data, Synthesize
+from maskrcnn.project.config import DRAWN, SYNTHETIC, Data, Synthesize
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.params import read_params
@@ -43,12 +43,15 @@ def main(name: str, root: Path = Path()) -> None:
         drawn = write_cities(folder, cities, data.image_shape, settings.world, settings.seed)
         for _ in track(drawn, "Drawing cities", total=sum(map(len, cities.values()))):
             pass
+        (folder / DRAWN).write_text(
+            "stages/synthesize.py drew this folder, and replaces all of it when it draws again.\n"
+        )
 
 
 def check_free(target: Path) -> None:
-    """Refuses to draw over files that are there."""
-    if target.exists() and any(target.iterdir()):
-        raise InputError(f"`{target}` must be empty or absent; remove it to draw it anew.")
+    """Refuses to draw over files that were not drawn; `persist` in dvc.yaml keeps DVC from removing them before."""
+    if target.exists() and any(target.iterdir()) and not (target / DRAWN).is_file():
+        raise InputError(f"`{target}` must be empty, absent or drawn before; move your files elsewhere.")
 
 
 if __name__ == "__main__":

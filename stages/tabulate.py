@@ -26,6 +26,7 @@ from maskrcnn.tuning.sweeps import read_sweep
 from maskrcnn.tuning.trials import read_search
 
 REAL_SCALE = "cityscapes"
+TEST_IMAGES = 174
 PUBLISHED = ("base", "flip", "flip_crop", "unfreeze_backbone", "freeze_rpn_fpn")
 HEAD = """# Scores of all variants
 
@@ -63,7 +64,8 @@ def format_page(ours: dict[str, Metrics], published: dict[str, Metrics], scale: 
         f"This repository, scale `{scale}`, {next(iter(ours.values()))['images']} test images": ours,
         "Published in 2021, Cityscapes, 174 test images": published,
     }
-    note = COMPARABLE if scale == REAL_SCALE else NOT_COMPARABLE.format(scale=scale)
+    same = scale == REAL_SCALE and all(row["images"] == TEST_IMAGES for row in ours.values())
+    note = COMPARABLE if same else NOT_COMPARABLE.format(scale=scale)
     return HEAD.format(note=note) + format_tables(sources)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.network.weights.released import tell_source
+from maskrcnn.project.config import DRAWN, SYNTHETIC
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import check_params
 from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
@@ -109,7 +110,13 @@ def find_images(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
     """Yields what there is of the raw data set; a synthetic city is not checked, since `dvc repro` draws it."""
     data, splits = params["data"], params["splits"].values()
     if params["synthesize"]:
-        yield Finding(data["root"], "drawn by `dvc repro`")
+        folder = root / SYNTHETIC
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / DRAWN).is_file():
+            yield Finding(
+                SYNTHETIC, "files that were not drawn", f"`{SYNTHETIC}` must be empty; move the files elsewhere."
+            )
+        else:
+            yield Finding(data["root"], "drawn by `dvc repro`")
     elif data["format"] != "cityscapes":
         for path in sorted({f"{data['root']}/{split[key]}" for split in splits for key in ("images", "truth")}):
             is_there = (root / path).exists()
@@ -155,6 +162,7 @@ def find_start_weights(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
     made |= {f"models/start/{name}.h5" for name in params["weights"]}
     users = (*params["weights"].values(), *params["variants"].values(), *params["candidates"].values())
     starts = {user.get("path", user.get("start")) for user in users}
+    starts |= {params[section]["start"] for section in ("babysit", "hyperband") if section in params}
     for start in sorted(starts - made - {None}):
         if (root / start).is_file():
             yield Finding(start, f"{(root / start).stat().st_size / 1e6:.1f} MB")

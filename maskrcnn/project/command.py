@@ -1,10 +1,12 @@
 """Runs `main` from the command line; bad input exits with its message instead of a traceback."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from maskrcnn.project.config import NAME
 from maskrcnn.project.errors import InputError
 
 
@@ -21,6 +23,9 @@ def run(main: Callable[..., None], description: str, **arguments: str) -> None:
         parser.add_argument(name, help=meaning)
     options = vars(parser.parse_args())
     with exit_on_bad_input():
+        for name, word in options.items():
+            if not re.fullmatch(NAME, word):  # it becomes part of the paths of outputs
+                raise InputError(f"`{name}` must be of letters, digits, `_` and `-`; got {word!r}.")
         main(**options)
 
 

@@ -42,7 +42,8 @@ Format = Annotated[str, Field(pattern=one_of("cityscapes", "coco"))]
 Fit = Annotated[str, Field(pattern=one_of("stretch", "letterbox"))]
 World = Annotated[str, Field(pattern=one_of("city", "countryside"))]
 
-SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws, and DVC empties before
+SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws
+DRAWN = "drawn.txt"  # a file in it: what lies beside was drawn, and may be replaced
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Schedule(TuningSchedule):
     """
 
     cosine: bool = False
-    patience: Annotated[int, Field(ge=0)] | None = None
+    patience: Count | None = None
 
 
 @dataclass(frozen=True)

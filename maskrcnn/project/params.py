@@ -68,7 +68,11 @@ class Params:
             InputError: if there is no such section, or naming all faults of its keys at once.
         """
         name = name or kind.__name__.lower()
-        parent, _, key = name.rpartition(".")
+        parent, _, key = name.partition(".")
+        if not key:
+            parent, key = "", name
+        elif not re.fullmatch(NAME, key):  # it becomes part of the paths of outputs
+            raise InputError(f"`{parent}` must have keys that are {_read_pattern(NAME)}; got {key!r}.")
         siblings = self.values.get(parent) if parent else self.values
         if not isinstance(siblings, Mapping) or key not in siblings:
             known = ", ".join(map(str, siblings or ())) if parent else ", ".join(self.values)
@@ -128,10 +132,22 @@ def build(kind: type[Section], values: Any, name: str, path: Path) -> Section:
         InputError: naming all faults at once by the full path of their keys.
     """
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True, extra="forbid")
+        text = json.dumps(_with_text_keys(values, name), default=str)
+        return TypeAdapter(kind).validate_json(text, strict=True, extra="forbid")
+    except RecursionError:
+        raise InputError(f"`{path}` must not be nested that deep, or contain itself.") from None
     except ValidationError as error:
         faults = {_describe(fault, kind, name) for fault in error.errors(include_url=False)}
         raise InputError(f"`{path}` must be valid; {'; '.join(sorted(faults))}.") from None
+
+
+def _with_text_keys(values: Any, name: str) -> Any:
+    """Returns the values, after making sure that every key is a text: DVC drops entries with other keys."""
+    if isinstance(values, Mapping):
+        if other := [key for key in values if not isinstance(key, str)]:
+            raise InputError(f"`{name or 'params.yaml'}` must have keys that are texts; got {other[0]!r}, quote it.")
+        return {key: _with_text_keys(value, f"{name}.{key}".removeprefix(".")) for key, value in values.items()}
+    return [_with_text_keys(value, name) for value in values] if isinstance(values, list) else values
 
 
 def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
@@ -148,6 +164,8 @@ def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
         return f"`{key}` must have {context['max_length']} entries; got {found}"
     if problem == "missing":
         return f"`{key}` is missing"
+    if problem == "json_invalid":
+        return f"`{key or 'params.yaml'}` must hold plain texts and numbers"
     if last == "[key]":
         return (
             f"`{_dotted(name, parents[:-1])}` must have keys that are {_read_pattern(context['pattern'])}; got {found}"
@@ -158,7 +176,7 @@ def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
         return f"`{key}` must have at least {context['min_length']} entries; got {found}"
     if problem in BOUNDS:
         bound, words = BOUNDS[problem]
-        return f"`{key}` must be {words} {context[bound]:g}; got {found}"
+        return f"`{key}` must be {words} {context[bound]:.12g}; got {found}"
     rule = RULES.get(problem, fault["msg"])
     return f"`{key}` must be {rule}; got {found}{_hint(fault)}"
 

@@ -9,10 +9,12 @@ from maskrcnn.project.config import SYNTHETIC, Candidate, Data, Study
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import Params, build
 
-# Folders that the pipeline writes and DVC empties.
+# Folders that the pipeline writes, and replaces or removes as a whole.
 WRITTEN = (
-    "checkpoints", "data/processed", "live", "metrics", "models", "pictures", "plots", "predictions", "tuning",
+    ".dvc", "checkpoints", "data/processed", "live", "metrics", "models", "pictures", "plots", "predictions",
+    "submissions", "tuning",
 )  # fmt: skip
+SPLITS = ("training", "validation", "test", "reduced_training", "reduced_validation")
 
 
 def check_params(params: Params, root: Path) -> Study:
@@ -27,7 +29,7 @@ def check_params(params: Params, root: Path) -> Study:
     """
     study = build(Study, params.values, "", params.path)
     drawn = bool(study.synthesize)
-    faults = [*find_root_faults(study.data, drawn, root), *find_format_faults(study)]
+    faults = [*find_root_faults(study.data, drawn, root), *find_split_faults(study, root), *find_format_faults(study)]
     faults += [*find_name_faults(study), *find_search_faults(study)]
     faults += find_comparison_faults(study.coarse.comparisons, study.candidates)
     if faults:
@@ -61,22 +63,42 @@ def find_root_faults(data: Data, drawn: bool, root: Path) -> Iterator[str]:
         drawn: Whether `synthesize` has entries.
         root: Folder of the repository.
     """
+    if not data.root or "\0" in data.root:
+        yield f"`data.root` must be a folder; got {data.root!r}"
+        return
     here = root.resolve()
     images = (here / data.root).resolve()
     is_synthetic = normpath(data.root) == SYNTHETIC
     if drawn and not is_synthetic:
         yield (
             f"`data.root` must be {SYNTHETIC} while `synthesize` draws the images; got {data.root}, "
-            "set `synthesize: {}` to use images of your own"
+            "set `synthesize: {}` in params.yaml to use images of your own"
         )
-    elif not drawn and images.is_relative_to(here / SYNTHETIC):
-        yield (
-            f"`data.root` must not be in {SYNTHETIC}, which `synthesize` draws and DVC empties; got {data.root}, "
-            "move your images"
-        )
-    for folder in WRITTEN:
-        if images.is_relative_to(here / folder):
+    for folder in WRITTEN if drawn else (SYNTHETIC, *WRITTEN):
+        if images.is_relative_to((here / folder).resolve()):
             yield f"`data.root` must not be in {folder}, where the pipeline writes; got {data.root}, move your images"
+
+
+def find_split_faults(study: Study, root: Path) -> Iterator[str]:
+    """Yields splits that are missing, and images or annotations outside `data.root` or where the pipeline writes."""
+    if missing := [name for name in SPLITS if name not in study.splits]:
+        yield f"`splits` must have the keys {', '.join(SPLITS)}; got no {', '.join(missing)}"
+    elif not study.splits["test"].instance_maps:
+        yield "`splits.test.instance_maps` must be true, for the scores need the maps; got false"
+    if "\0" in study.data.root:
+        return
+    here = root.resolve()
+    written = {folder: (here / folder).resolve() for folder in WRITTEN}
+    for name, split in study.splits.items():
+        for key in ("images", "truth"):
+            path = getattr(split, key)
+            if not path or "\0" in path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                yield f"`splits.{name}.{key}` must be a path below `data.root`; got {path!r}"
+                continue
+            place = (here / study.data.root / path).resolve()
+            for folder, resolved in written.items():
+                if place.is_relative_to(resolved):
+                    yield f"`splits.{name}.{key}` must not be in {folder}, where the pipeline writes; got {path}"
 
 
 def find_format_faults(study: Study) -> Iterator[str]:
@@ -96,7 +118,18 @@ def find_format_faults(study: Study) -> Iterator[str]:
 
 
 def find_name_faults(study: Study) -> Iterator[str]:
-    """Yields what names an entry that is not there."""
+    """Yields names of entries that are not there, and entries that must or must not be there."""
+    if "base" not in study.variants:
+        yield f"`variants` must have the key base; got {', '.join(study.variants) or 'none'}"
+    if "pretrained" in study.variants:
+        yield "`variants` must not have the key pretrained, whose file `pretrain` makes"
+    for name, variant in study.variants.items():
+        if variant.start == f"models/{name}.h5":
+            yield f"`variants.{name}.start` must not be the file that the variant makes; got {variant.start}"
+    if not study.search:
+        yield "`search` must have an optimizer; got none"
+    if len(study.synthesize) > 1:
+        yield f"`synthesize` must have at most one entry; got {', '.join(study.synthesize)}"
     for key, name in (("report.variant", study.report.variant), ("compare.reference", study.compare.reference)):
         if name not in study.variants:
             yield f"`{key}` must be one of {', '.join(study.variants)}; got {name}"

@@ -44,7 +44,7 @@ MAX_OBJECTS = np.iinfo(np.uint16).max  # of one image: `paint_objects` numbers t
 IMAGE_END, POLYGONS_END = "_leftImg8bit.png", "_gtFine_polygons.json"
 _ADVICE = (
     "Download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from the Cityscapes site (free after "
-    "registration) and unpack both there, or run `python stages/synthesize.py` for the synthetic city."
+    "registration) and unpack both there, or let `dvc repro` draw the synthetic city: `git checkout params.yaml`."
 )
 
 

@@ -25,7 +25,8 @@ def repository(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "scales", tmp_path / "scales")
     scale.main("cityscapes", tmp_path)
     params = read_yaml(tmp_path / "params.yaml")
-    params["splits"] = {"test": params["splits"]["test"]}
+    for split in params["splits"].values():
+        split |= {"images": "leftImg8bit/val", "truth": "gtFine/val", "cities": ["munster"]}
     YAML().dump(params, tmp_path / "params.yaml")
     (tmp_path / "weights").mkdir()
     for weights in params["weights"].values():

@@ -47,3 +47,30 @@ def test_images_of_ones_own_outlive_a_run(code: Path, place: str) -> None:
     assert "`data.root` must be data/synthetic while `synthesize` draws the images" in run.stderr
     assert photo.read_text() == "mine"
     assert not (code / "data/synthetic").exists()
+
+
+def test_files_where_the_city_is_drawn_outlive_a_run(code: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", code)
+    photo = code / "data/synthetic/leftImg8bit/mine.png"
+    photo.parent.mkdir(parents=True)
+    photo.write_text("mine")
+    run = dvc(code, "repro", "synthesize@city")
+    assert run.returncode != 0
+    assert "data/synthetic` must be empty, absent or drawn before; move your files elsewhere" in run.stderr
+    assert photo.read_text() == "mine"
+
+
+def test_images_in_an_output_outlive_a_run(code: Path) -> None:
+    photo = code / "pictures/truth/holiday/mine.png"
+    photo.parent.mkdir(parents=True)
+    photo.write_text("mine")
+    params = read_yaml(ROOT / "params.yaml") | {"synthesize": {}}
+    params["data"]["root"] = "."
+    params["splits"]["holiday"] = {
+        "images": "pictures/truth/holiday", "truth": "pictures/truth/holiday", "instance_maps": False,
+    }  # fmt: skip
+    YAML().dump(params, code / "params.yaml")
+    run = dvc(code, "repro", "preprocess@holiday")
+    assert run.returncode != 0
+    assert "`splits.holiday.images` must not be in pictures, where the pipeline writes" in run.stderr
+    assert photo.read_text() == "mine"

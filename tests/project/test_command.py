@@ -41,6 +41,14 @@ def test_words_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "required: leaf" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["../mint", "/tmp/mint", "a/b", ""])
+def test_a_word_that_could_lead_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    brewed: list[str] = []
+    with pytest.raises(SystemExit, match=r"`leaf` must be of letters, digits, `_` and `-`; got"):
+        call(monkeypatch, brewed.append, word)
+    assert not brewed
+
+
 def refuse(leaf: str) -> None:
     raise InputError(f"`leaf` must be mint; got {leaf}.")
 
@@ -64,23 +72,23 @@ def raise_value_error(leaf: str) -> None:
 @pytest.mark.parametrize(
     ("main", "message"),
     [
-        (refuse, "`leaf` must be mint; got tea.s."),
+        (refuse, "`leaf` must be mint; got tea_s."),
         (diverge, "`learning_rate` must keep the loss finite; it diverged in epoch 1, step 5."),
-        (open_nothing, "[Errno 2] No such file or directory: '/no/tea.s'"),
+        (open_nothing, "[Errno 2] No such file or directory: '/no/tea_s'"),
     ],
 )
 def test_bad_input_exits_with_its_message(
     monkeypatch: pytest.MonkeyPatch, main: Callable[..., None], message: str
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        call(monkeypatch, main, "tea.s")
+        call(monkeypatch, main, "tea_s")
     assert stopped.value.code == message
 
 
 @pytest.mark.parametrize("main", [stack_unequal, raise_value_error])
 def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch, main: Callable[..., None]) -> None:
     with pytest.raises(ValueError, match="shape"):
-        call(monkeypatch, main, "tea.s")
+        call(monkeypatch, main, "tea_s")
 
 
 SCRIPT = """

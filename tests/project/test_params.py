@@ -124,6 +124,26 @@ def test_an_unknown_section_is_told_with_those_there_are() -> None:
         params.section(Kiln, "kilns.north")
 
 
+@pytest.mark.parametrize("key", ["../test", "/tmp/test", "a/b", "", "a.b"])
+def test_a_key_that_could_lead_elsewhere_is_refused(key: str) -> None:
+    params = Params(Path("params.yaml"), {"splits": {key: {}}})
+    with pytest.raises(ValueError, match=r"`splits` must have keys that are of letters, digits|must have the section"):
+        params.section(Split, f"splits.{key}")
+
+
+@pytest.mark.parametrize("key", [7, True, None, 1.5, (1, 2)])
+def test_a_key_that_is_no_text_is_refused(key: object) -> None:
+    with pytest.raises(ValueError, match=r"`kiln\.loads` must have keys that are texts; got .*, quote it"):
+        read_kiln(VALUES | {"loads": {key: 1}})
+
+
+def test_values_that_contain_themselves_are_refused() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"must not be nested that deep, or contain itself"):
+        read_kiln(VALUES | {"crew": endless})
+
+
 def test_a_whole_file_is_one_section(tmp_path: Path) -> None:
     (tmp_path / "test.yaml").write_text("images: a\ntruth: b\ncities: [munster]\ninstance_maps: true\n")
     assert read_whole(Split, tmp_path / "test.yaml") == Split("a", "b", True, ["munster"])

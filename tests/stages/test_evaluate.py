@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +165,17 @@ def test_an_image_without_any_truth_has_no_scores(tmp_path) -> None:
         f"images_{name}": 0 for name in CLASS_NAMES[1:]
     }
     assert read(tmp_path, "iou") == read(tmp_path, "classes") == {}
+
+
+def test_the_official_score_leaves_out_the_smallest_objects(tmp_path: Path) -> None:
+    shape = (1024, 2048)
+    instance_map = np.full(shape, 7, np.uint16)
+    instance_map[:9, :11] = 26000  # 99 pixels; the least are 100 at this size
+    instance_map[20:30, :10] = 24000
+    record = make_record("munster_000000_000019", instance_map)
+    write_records(tmp_path / "data/processed/test.npz", [record], shape, (56, 56), "stretch", CITYSCAPES)
+    write_predictions(tmp_path / "predictions/base.json", [predict(np.zeros((0, *shape)), [], [])], shape)
+    write_params(tmp_path)
+    main("base", tmp_path)
+    names = {key for key in read(tmp_path, "classes") if key.startswith("cityscapes_AP_")}
+    assert names == {"cityscapes_AP_person"}

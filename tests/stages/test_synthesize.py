@@ -48,7 +48,7 @@ def test_every_city_is_written(root):
 
 def test_nothing_else_is_left(root):
     assert [path.name for path in (root / "data").iterdir()] == ["synthetic"]
-    assert sorted(path.name for path in (root / "data/synthetic").iterdir()) == ["gtFine", "leftImg8bit"]
+    assert sorted(path.name for path in (root / "data/synthetic").iterdir()) == ["drawn.txt", "gtFine", "leftImg8bit"]
 
 
 def test_runs_as_a_script_and_writes_the_same_bytes(root, tmp_path):
@@ -57,7 +57,7 @@ def test_runs_as_a_script_and_writes_the_same_bytes(root, tmp_path):
     command = [sys.executable, "-W", "error", str(repository / "stages/synthesize.py"), "town"]
     subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(repository)}, check=True, capture_output=True)
     files = sorted(path.relative_to(root) for path in (root / "data").rglob("*") if path.is_file())
-    assert len(files) == 10
+    assert len(files) == 11
     assert all((tmp_path / file).read_bytes() == (root / file).read_bytes() for file in files)
 
 
@@ -78,11 +78,22 @@ def test_refuses_an_unknown_section(root):
         main("village", root)
 
 
-def test_refuses_to_overwrite_images(root):
-    before = sorted((root / "data").rglob("*"))
-    with pytest.raises(ValueError, match=r"data/synthetic` must be empty or absent; remove it to draw it anew"):
-        main("town", root)
-    assert sorted((root / "data").rglob("*")) == before
+def test_refuses_to_overwrite_images(tmp_path):
+    photo = write_params(tmp_path) / "data/synthetic/leftImg8bit/mine.png"
+    photo.parent.mkdir(parents=True)
+    photo.write_text("mine")
+    with pytest.raises(ValueError, match=r"data/synthetic` must be empty, absent or drawn before; move your files"):
+        main("town", tmp_path)
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == [photo]
+
+
+def test_draws_over_what_it_drew(root, tmp_path):
+    write_params(tmp_path)
+    main("town", tmp_path)
+    (tmp_path / "data/synthetic/gtFine/train/aachen/aachen_000000_000019_gtFine_polygons.json").unlink()
+    main("town", tmp_path)
+    files = [path.relative_to(root) for path in (root / "data").rglob("*") if path.is_file()]
+    assert all((tmp_path / file).read_bytes() == (root / file).read_bytes() for file in files)
 
 
 @pytest.mark.parametrize("folder", ["photos", "data"])
