@@ -51,8 +51,8 @@ class Batches(keras.utils.PyDataset):
         self.augment = make_augmenter(augment) if augment else None
         if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
             raise InputError(
-                f"`steps` (`validation_steps` for a validation) times `batch_size` must be at most the {len(records)} "
-                f"images of the split; got {self.steps} times {batch_size}."
+                f"`steps` (`validation_steps` for a validation) must be from 1 to what the {len(records)} images of "
+                f"the split fill; got {self.steps} batches of {batch_size}."
             )
         if augment and seed is None:
             raise InputError(f"`seed` must be a number where images are augmented; got None for {', '.join(augment)}.")
