@@ -33,6 +33,9 @@ Shape = tuple[Count, Count]
 
 OptimizerName = Annotated[str, Field(pattern=one_of("sgd", "adam"))]
 Backbone = Annotated[str, Field(pattern=one_of("resnet14", "resnet26", "resnet50", "resnet101"))]
+Backend = Annotated[str, Field(pattern=one_of("tensorflow", "jax"))]
+Precision = Annotated[str, Field(pattern=one_of("float32", "mixed_bfloat16"))]
+Devices = Annotated[str, Field(pattern=one_of("all"))]
 Layers = Annotated[str, Field(pattern=one_of("heads", "5+", "4+", "3+", "all"))]
 Part = Annotated[str, Field(pattern=one_of("backbone", "fpn", "rpn_head", "box_head", "mask_head"))]
 LossName = Annotated[
@@ -44,6 +47,36 @@ World = Annotated[str, Field(pattern=one_of("city", "countryside"))]
 
 SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws
 DRAWN = "drawn.txt"  # a file in it: what lies beside was drawn, and may be replaced
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the network runs on; the fields are keys of `params.yaml` itself, without a section.
+
+    Args:
+        backend: Of Keras, `tensorflow` or `jax`.
+        precision: Type of the activations, `float32` or `mixed_bfloat16`; weights and losses are float32.
+        deterministic: Whether the same training gives the same bits on a GPU too, where that costs time.
+        devices: Devices that share the images of a batch, or `all`.
+    """
+
+    backend: Backend = "tensorflow"
+    precision: Precision = "float32"
+    deterministic: bool = True
+    devices: Count | Devices = "all"
+
+
+@dataclass(frozen=True)
+class Feeder:
+    """How images are read; nothing here changes a result.
+
+    Args:
+        workers: Threads that read images; None takes one for each core, up to 16.
+        cache: Whether decoded images are kept on the disk, at the size that the network sees.
+    """
+
+    workers: Count | None = None
+    cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +172,9 @@ class TuningSchedule:
     Args:
         steps: Batches in an epoch.
         live_batch_norm: Whether batch norm uses and updates batch statistics.
+        gradient_accumulation: Parts that a batch is computed in, one after the other, to save memory; it must divide
+            the batch size. The gradient is that of the whole batch.
+        remat: Whether the activations of the backbone are computed again in the backward pass, to save memory.
     """
 
     seed: Seed
@@ -147,6 +183,8 @@ class TuningSchedule:
     steps: Count
     validation_steps: Count
     live_batch_norm: bool = False
+    gradient_accumulation: Count = 1
+    remat: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,10 +194,15 @@ class Schedule(TuningSchedule):
     Args:
         cosine: Whether the learning rate falls to zero along a cosine, epoch by epoch; it is constant otherwise.
         patience: Epochs without a better validation loss before training ends.
+        warmup_steps: Steps over which the learning rate rises linearly to its first value.
+        base_batch_size: Batch size that the learning rate was found with; the rate is multiplied by `batch_size`
+            divided by it. None leaves the rate as it is.
     """
 
     cosine: bool = False
     patience: Count | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    base_batch_size: Count | None = None
 
 
 @dataclass(frozen=True)
