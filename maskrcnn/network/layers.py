@@ -1,7 +1,8 @@
 """The layers with weights: backbone, feature pyramid and the three heads. None of them sees the truth.
 
 The backbone is the ResNet of Keras and Matterport: convolutions with bias, the stride on the first 1x1 convolution of a
-block, batch norm with epsilon 1e-3.
+block, batch norm with epsilon 1e-3. What the heads return is float32 under any dtype policy: softmax, losses and the
+decoding of boxes need it.
 """
 
 from typing import Any
@@ -47,7 +48,9 @@ class ConvNorm(layers.Layer):
             return self.norm(self.conv(x), training=True)
         scale = self.norm.gamma * keras.ops.rsqrt(self.norm.moving_variance + self.norm.epsilon)
         shift = self.norm.beta + (self.conv.bias - self.norm.moving_mean) * scale
-        return keras.ops.conv(x, self.conv.kernel * scale, self.conv.strides, self.conv.padding) + shift
+        # Batch norm is float32 under any policy; a float32 kernel would make the convolution float32 too.
+        kernel, shift = (keras.ops.cast(values, x.dtype) for values in (self.conv.kernel * scale, shift))
+        return keras.ops.conv(x, kernel, self.conv.strides, self.conv.padding) + shift
 
 
 class Bottleneck(layers.Layer):
@@ -178,7 +181,7 @@ class RPNHead(layers.Layer):
         shared = [self.shared(p) for p in pyramid]
         logits = [_flatten(self.logits(s), 2) for s in shared]
         deltas = [_flatten(self.deltas(s), 4) for s in shared]
-        return keras.ops.concatenate(logits, axis=1), keras.ops.concatenate(deltas, axis=1)
+        return _to_float32(keras.ops.concatenate(logits, axis=1)), _to_float32(keras.ops.concatenate(deltas, axis=1))
 
     def get_config(self) -> dict[str, Any]:
         sizes = {"channels": self.channels, "anchors_per_cell": self.anchors_per_cell}
@@ -189,6 +192,10 @@ def _flatten(x: Float[Array, "B h w _"], depth: int) -> Float[Array, "B _ {depth
     """Reshapes a map (B, h, w, n * depth) to (B, h * w * n, depth): row by row, and in each cell its n anchors."""
     _, h, w, channels = x.shape
     return keras.ops.reshape(x, (-1, h * w * channels // depth, depth))
+
+
+def _to_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    return keras.ops.cast(x, "float32")
 
 
 class BoxHead(layers.Layer):
@@ -219,7 +226,7 @@ class BoxHead(layers.Layer):
             x = keras.ops.relu(norm(dense(x), training=training))
         logits = keras.ops.reshape(self.logits(x), (-1, count, self.class_count))
         deltas = keras.ops.reshape(self.deltas(x), (-1, count, self.class_count, 4))
-        return logits, deltas
+        return _to_float32(logits), _to_float32(deltas)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_count": self.class_count, "channels": self.channels}
@@ -251,7 +258,7 @@ class MaskHead(layers.Layer):
         for conv in self.convs:
             x = keras.ops.relu(conv(x, training=training))
         x = keras.ops.relu(self.upsampling(x))
-        return keras.ops.reshape(self.logits(x), (-1, count, 2 * h, 2 * w, self.class_count))
+        return _to_float32(keras.ops.reshape(self.logits(x), (-1, count, 2 * h, 2 * w, self.class_count)))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_count": self.class_count, "channels": self.channels}

@@ -1,6 +1,7 @@
 """Mask R-CNN: how the backbone, the pyramid, the RPN and the heads are wired, and the builder of the whole network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -153,7 +154,7 @@ class MaskRCNN(keras.Model):
             return ops.cond(
                 ops.any(slots[1] > 0),
                 lambda: self._outline(pyramid, *slots),
-                lambda: ops.zeros((*ops.shape(slots[1]), *MASK_SHAPE)),
+                lambda: ops.zeros((*ops.shape(slots[1]), *MASK_SHAPE), "float32"),
             )
 
         groups = tuple(_group(values, mask_slots) for values in (detections.boxes, detections.class_ids))
@@ -192,6 +193,7 @@ def build_mask_rcnn(
     canonical_roi_size: float = 224,
     num_candidates: int = 6000,
     num_proposals: int = 1000,
+    precision: str = "float32",
 ) -> MaskRCNN:
     """Builds the network with random weights.
 
@@ -210,6 +212,8 @@ def build_mask_rcnn(
         canonical_roi_size: Side in pixels of the region that is cropped from P4.
         num_candidates: Anchors that go into non-maximum suppression.
         num_proposals: Most proposals of an image that come out of it at inference.
+        precision: Dtype policy of the layers, `float32` or `mixed_bfloat16`. With the latter activations are bfloat16;
+            weights, boxes, probabilities and losses stay float32.
     Raises:
         InputError: if the backbone is not known or a side is no multiple of 64.
     """
@@ -218,17 +222,33 @@ def build_mask_rcnn(
     if any(side <= 0 or side % SIDE_MULTIPLE for side in image_shape):
         raise InputError(f"`image_shape` must hold multiples of {SIDE_MULTIPLE}; got {tuple(image_shape)}.")
     height, width = image_shape
-    network = MaskRCNN(
-        backbone=ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone"),
-        fpn=FPN(fpn_channels, name="fpn"),
-        rpn_head=RPNHead(rpn_channels, len(ANCHOR_RATIOS), name="rpn_head"),
-        box_head=BoxHead(class_count, box_channels, name="box_head"),
-        mask_head=MaskHead(class_count, mask_channels, name="mask_head"),
-        anchors_px=make_anchors(image_shape, anchor_scales, ANCHOR_RATIOS),
-        image_shape=(height, width),
-        canonical_roi_size=canonical_roi_size,
-        num_candidates=num_candidates,
-        num_proposals=num_proposals,
-    )
+    with _dtype_policy(precision):
+        parts: dict[str, Any] = {
+            "backbone": ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone"),
+            "fpn": FPN(fpn_channels, name="fpn"),
+            "rpn_head": RPNHead(rpn_channels, len(ANCHOR_RATIOS), name="rpn_head"),
+            "box_head": BoxHead(class_count, box_channels, name="box_head"),
+            "mask_head": MaskHead(class_count, mask_channels, name="mask_head"),
+        }
+    with _dtype_policy("float32"):
+        network = MaskRCNN(
+            **parts,
+            anchors_px=make_anchors(image_shape, anchor_scales, ANCHOR_RATIOS),
+            image_shape=(height, width),
+            canonical_roi_size=canonical_roi_size,
+            num_candidates=num_candidates,
+            num_proposals=num_proposals,
+        )
     network(keras.Input((height, width, 3), dtype="uint8"))  # symbolic: an eager call would compile every operation
     return network
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Gives layers that are made inside a dtype policy, whatever Keras' configuration says."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
