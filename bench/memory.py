@@ -52,6 +52,7 @@ def make_batch(dice: np.random.Generator) -> dict[str, np.ndarray]:
     boxes = np.concatenate([corners, corners + dice.integers(20, 120, (TRUTHS, 2))], axis=1)
     batch = {
         "images": dice.integers(0, 256, (*SHAPE, 3)).astype(np.uint8),
+        "seeds": np.arange(2, dtype=np.int32),
         "boxes": pad(boxes.astype(np.float32)),
         "class_ids": pad(dice.integers(1, 11, TRUTHS).astype(np.int32)),
         "is_crowd": np.zeros(TRUTH_SLOTS, bool),

@@ -101,4 +101,5 @@ def make_record(instance_map: np.ndarray, name: str) -> Record:
 def make_batch(seeds: list[int], instance_cap: int) -> dict[str, np.ndarray]:
     """Returns scenes as the loss_model takes them."""
     samples = [{"images": image, **pad_truth(record, instance_cap)} for image, record in map(draw_scene, seeds)]
-    return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+    batch = {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+    return batch | {"seeds": np.array([[seed, 0] for seed in seeds], np.int32)}

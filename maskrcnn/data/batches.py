@@ -16,8 +16,8 @@ class Batches(keras.utils.PyDataset):
     """A split as batches of `LossModel`'s inputs.
 
     With a seed the split is an endless stream of shuffled passes, cut into epochs; every sample, its augmentation
-    included, follows from the seed and its place in the stream alone. Without one it is the first images in their
-    order.
+    and the seeds of its minibatches included, follows from the seed and its place in the stream alone. Without one it
+    is the first images in their order.
 
     Args:
         records: The split.
@@ -61,7 +61,7 @@ class Batches(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index: int) -> tuple[dict[str, ndarray]]:
-        """Returns one batch: images (B, H, W, 3) uint8 and the truth, padded with zeros."""
+        """Returns one batch: images (B, H, W, 3) uint8, seeds (B, 2) int32 and the truth, padded with zeros."""
         start = (self.epoch * self.steps + index) * self.batch_size
         samples = [self._load(position) for position in range(start, start + self.batch_size)]
         return ({key: np.stack([sample[key] for sample in samples]) for key in samples[0]},)
@@ -84,7 +84,9 @@ class Batches(keras.utils.PyDataset):
         if self.augment and self.seed is not None:
             # The 1 makes these generators differ from those of `_order`, which have two numbers.
             image, record = self.augment(image, record, np.random.default_rng((self.seed, position, 1)))
-        return {"images": image, **pad_truth(record, self.instance_cap)}
+        place = (position,) if self.seed is None else (self.seed, position, 2)  # a third kind of generators
+        seeds = np.random.default_rng(place).integers(0, 2**31, 2, dtype=np.int32)
+        return {"images": image, "seeds": seeds, **pad_truth(record, self.instance_cap)}
 
 
 def pad_truth(record: Record, instance_cap: int) -> dict[str, ndarray]:

@@ -103,8 +103,8 @@ def fit(
 class Progress(keras.callbacks.Callback):
     """Keeps the rows, the best weights and the whole state of a training after every epoch.
 
-    Keras' own callbacks do not resume exactly: `BackupAndRestore` leaves out the seeds, `EarlyStopping` counts its
-    patience anew, and `CSVLogger` repeats an epoch that was written before a kill and is trained once more.
+    Keras' own callbacks do not resume exactly: `EarlyStopping` counts its patience anew, and `CSVLogger` repeats an
+    epoch that was written before a kill and is trained once more.
 
     Args:
         trainer: The trainer.

@@ -38,7 +38,6 @@ class LossModel(keras.Model):
         weight_decay: Weight of `decayed_size`; a variable, so that a traced step serves every value.
         live_batch_norm: Whether batch norm uses and updates batch statistics; its scale and shift
             learn either way.
-        seed: Seed of the minibatches. Those of an evaluation are the same every time.
     Raises:
         InputError: if `loss_weights` names an unknown loss.
     Source:
@@ -56,7 +55,6 @@ class LossModel(keras.Model):
         loss_weights: Mapping[str, float | keras.Variable] | None = None,
         weight_decay: float = 0.0,
         live_batch_norm: bool = False,
-        seed: int = 0,
     ):
         super().__init__(name="loss_model")
         self.network = network
@@ -69,20 +67,16 @@ class LossModel(keras.Model):
         self.weight_decay = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(weight_decay), trainable=False, name="weight_decay"
         )
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.evaluation_seed_generator = keras.random.SeedGenerator(seed)
-        self.evaluation_start = np.asarray(self.evaluation_seed_generator.state)
         self.means = {name: keras.metrics.Mean(name=name) for name in (*LOSS_NAMES, DECAY_NAME)}
         self.counts = {name: keras.metrics.Sum(name=name) for name in COUNTED}
 
     def call(self, batch: Mapping[str, Array], training: bool = False) -> dict[str, MeanLoss]:
-        """Returns the five losses and the weight decay of a batch of `images` and its padded truth."""
+        """Returns the five losses and the weight decay of a batch of `maskrcnn.data.batches.Batches`."""
         live_batch_norm = training and self.live_batch_norm
-        seed = self.seed_generator if training else self.evaluation_seed_generator
-        truth = Truth(*(batch[key] for key in Truth._fields))
+        truth, seeds = Truth(*(batch[key] for key in Truth._fields)), batch["seeds"]
         pyramid = self.network.extract_features(batch["images"], live_batch_norm)
         rpn_logits, rpn_deltas = self.network.rpn_head(pyramid)
-        anchor_targets = rpn_targets(self.network.anchors_px, truth, self.num_anchors, seed)
+        anchor_targets = rpn_targets(self.network.anchors_px, truth, self.num_anchors, seeds)
         proposals, _ = self.network.propose(rpn_logits, rpn_deltas, self.num_proposals)
         region_targets = roi_targets(
             proposals,
@@ -91,7 +85,7 @@ class LossModel(keras.Model):
             self.num_rois,
             self.positive_fraction,
             MASK_SHAPE,
-            seed,
+            seeds,
         )
         parts = self._rpn_losses(rpn_logits, rpn_deltas, anchor_targets)
         parts |= self._head_losses(pyramid, region_targets, live_batch_norm)
@@ -125,11 +119,6 @@ class LossModel(keras.Model):
             "box_loss": losses.box_loss(deltas, targets.deltas, class_ids, targets.positive),
             "mask_loss": losses.mask_loss(mask_logits, targets.masks, class_ids, targets.positive),
         }
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates as Keras does, on the same minibatches every time, so that epochs can be compared."""
-        self.evaluation_seed_generator.state.assign(self.evaluation_start)
-        return super().evaluate(*args, **kwargs)
 
     def compute_metrics(self, x: object, y: object, y_pred: dict[str, MeanLoss], sample_weight: object = None) -> dict:
         """Adds the losses of a batch to the means, weighted by their counts."""

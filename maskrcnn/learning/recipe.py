@@ -109,7 +109,6 @@ def assemble(recipe: Recipe, root: Path) -> Assembly:
         layers=variant.layers,
         optimizer=recipe.optimizer,
         sampling=recipe.sampling,
-        seed=schedule.seed,
         frozen=variant.frozen,
         loss_weights=variant.loss_weights,
         live_batch_norm=schedule.live_batch_norm,

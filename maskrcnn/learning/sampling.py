@@ -136,7 +136,9 @@ def sample_labels(
     positive_slots: int,
     negative_slots: int,
     negative_counts: Int[Array, "B"] | None,
-    seed: keras.random.SeedGenerator,
+    seeds: Int[Array, "B 2"],
+    *,
+    draw: int,
 ) -> tuple[Int[Array, "B S"], Bool[Array, "B S"]]:
     """Draws positives and negatives without replacement.
 
@@ -145,12 +147,13 @@ def sample_labels(
         positive_slots: Most positives drawn of an image.
         negative_slots: Most negatives drawn of an image.
         negative_counts: Negatives wanted of each image; None: `negative_slots` minus the positives drawn.
-        seed: Source of randomness.
+        seeds: Two numbers for each image, from 0 to 2**31 - 1; they alone decide what is drawn of it.
+        draw: Number of this draw; draws of other numbers are independent.
     Returns:
         Indices of the drawn, in `positive_slots` slots for positives and `negative_slots` slots for negatives
         after them; and whether each slot is filled. The index of an empty slot has no meaning.
     """
-    keys = keras.random.uniform(ops.shape(labels), seed=seed)
+    keys = _uniform(seeds, labels.shape[1], draw)
     positives, is_positive = _draw(keys, labels > 0, positive_slots)
     negatives, is_negative = _draw(keys, labels < 0, negative_slots)
     if negative_counts is None:
@@ -177,3 +180,26 @@ def _draw(
     values, indices = ops.top_k(ops.where(allowed, keys, -1.0), drawn)
     padding = ((0, 0), (0, slots - drawn))
     return ops.pad(indices, padding), ops.pad(values >= 0, padding)
+
+
+def _uniform(seeds: Int[Array, "B 2"], count: int, draw: int) -> Float[Array, "B N"]:
+    """Returns `count` random numbers from 0 to 1 for each image.
+
+    The random numbers of `keras.random` follow from one seed for the whole batch: those of an image would change with
+    the size of the batch that it is in.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def draw_image(seeds: Int[Array, "2"]) -> Float[Array, "N"]:
+            key = jax.random.wrap_key_data(seeds.astype("uint32"), impl="threefry2x32")
+            return jax.random.uniform(jax.random.fold_in(key, draw), (count,), "float32")
+
+        return jax.vmap(draw_image)(seeds)
+    import tensorflow as tf
+
+    return tf.map_fn(
+        lambda seeds: tf.random.stateless_uniform((count,), tf.random.fold_in(seeds, draw)),
+        seeds,
+        fn_output_signature=tf.TensorSpec((count,), tf.float32),
+    )

@@ -8,7 +8,6 @@ targets as it does in Matterport's code.
 
 from typing import NamedTuple
 
-import keras
 from jaxtyping import Bool, Float, Int, Num
 from keras import ops
 
@@ -16,6 +15,8 @@ from maskrcnn.learning.sampling import match_anchors, match_proposals, sample_la
 from maskrcnn.network.ops.boxes import DELTA_STD, encode_deltas, normalize_boxes
 from maskrcnn.network.ops.roi_align import crop_and_resize_flat
 from maskrcnn.project.notation import Array
+
+ANCHORS, REGIONS = 0, 1  # numbers of the two draws that are made from an image's seeds
 
 
 class Truth(NamedTuple):
@@ -72,22 +73,20 @@ class RoiTargets(NamedTuple):
     positive: Bool[Array, "B M"]
 
 
-def rpn_targets(
-    anchors_px: Num[Array, "A 4"], truth: Truth, sample_count: int, seed: keras.random.SeedGenerator
-) -> RpnTargets:
+def rpn_targets(anchors_px: Num[Array, "A 4"], truth: Truth, sample_count: int, seeds: Int[Array, "B 2"]) -> RpnTargets:
     """Draws anchors, at most half of them on objects, and returns what the RPN should predict for them.
 
     Args:
         anchors_px: All anchors of an image.
         truth: The batch's truth.
         sample_count: Anchors drawn from each image.
-        seed: Source of randomness.
+        seeds: Two numbers for each image, see `sample_labels`.
     Source:
         Faster R-CNN (arXiv:1506.01497), section 3.1.3; Matterport `build_rpn_targets`.
     """
     labels, matches = match_anchors(anchors_px, truth.boxes, truth.class_ids, truth.is_crowd)
     slots = sample_count // 2
-    indices, valid = sample_labels(labels, slots, sample_count, None, seed)
+    indices, valid = sample_labels(labels, slots, sample_count, None, seeds, draw=ANCHORS)
     is_object = ops.cast(ops.arange(slots + sample_count) < slots, "int32")
     labels = ops.broadcast_to(is_object, ops.shape(indices))
     gt_boxes_px = take_rows(truth.boxes, take_rows(matches, indices[:, :slots]))
@@ -102,7 +101,7 @@ def roi_targets(
     sample_count: int,
     positive_fraction: float,
     mask_shape: tuple[int, int],
-    seed: keras.random.SeedGenerator,
+    seeds: Int[Array, "B 2"],
     *,
     mask_threshold: float = 0.5,
 ) -> RoiTargets:
@@ -118,7 +117,7 @@ def roi_targets(
         sample_count: Proposals drawn from each image.
         positive_fraction: Largest share of them on objects.
         mask_shape: Height and width of the mask targets.
-        seed: Source of randomness.
+        seeds: Two numbers for each image, see `sample_labels`.
         mask_threshold: A resized mask is 1 where it is above this.
     Source:
         Mask R-CNN (arXiv:1703.06870), section 3.1; Matterport `detection_targets_graph`.
@@ -128,7 +127,7 @@ def roi_targets(
     labels, matches = match_proposals(proposals, gt_boxes_norm, truth.class_ids, truth.is_crowd)
     slots = int(sample_count * positive_fraction)
     wanted = _negatives_wanted(labels, slots, sample_count, positive_fraction)
-    indices, valid = sample_labels(labels, slots, sample_count - slots, wanted, seed)
+    indices, valid = sample_labels(labels, slots, sample_count - slots, wanted, seeds, draw=REGIONS)
     rois = take_rows(proposals, indices) * ops.cast(valid, "float32")[..., None]
     positive, matches = valid[:, :slots], take_rows(matches, indices[:, :slots])
     positive_ids = take_rows(truth.class_ids, matches) * ops.cast(positive, truth.class_ids.dtype)

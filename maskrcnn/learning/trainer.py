@@ -102,7 +102,6 @@ class Trainer:
         layers: The layers that learn, see `set_learning_layers`.
         optimizer: `sgd` or `adam`.
         sampling: Sizes of the minibatches of anchors and regions.
-        seed: Seed of the minibatches.
         frozen: Parts kept frozen although `layers` would train them.
         loss_weights: Weights of losses that are not 1.
         live_batch_norm: Whether batch norm uses and updates batch statistics.
@@ -116,13 +115,12 @@ class Trainer:
         layers: str,
         optimizer: str,
         sampling: Sampling,
-        seed: int,
         frozen: Collection[str] = (),
         loss_weights: Mapping[str, float] | None = None,
         live_batch_norm: bool = False,
     ):
         set_learning_layers(network, layers, frozen)
-        arguments = {"loss_weights": loss_weights, "live_batch_norm": live_batch_norm, "seed": seed}
+        arguments = {"loss_weights": loss_weights, "live_batch_norm": live_batch_norm}
         self.network = network
         self.optimizer_name = optimizer
         (batch,) = training[0]
@@ -132,7 +130,7 @@ class Trainer:
         self.start = self.read_state()
 
     def reset(self, hyperparameters: Hyperparameters) -> None:
-        """Restores the first weights and seeds, clears the optimizer's state and sets its hyperparameters.
+        """Restores the first weights, clears the optimizer's state and sets its hyperparameters.
 
         Raises:
             InputError: if the hyperparameters are for another optimizer.
@@ -186,7 +184,7 @@ class Trainer:
         return {name: float(figures[name]) for name in ("loss", *LOSS_NAMES)}
 
     def read_state(self) -> dict[str, ndarray]:
-        """Returns all variables that the next step depends on: weights, optimizer, hyperparameters, seeds."""
+        """Returns all variables that the next step depends on: weights, optimizer, hyperparameters."""
         return {str(index): np.array(np.asarray(value)) for index, value in enumerate(self._variables())}
 
     def write_state(self, state: Mapping[str, ndarray]) -> None:

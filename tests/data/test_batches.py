@@ -49,6 +49,7 @@ def test_a_batch_holds_images_and_padded_truth(root: Path, records: Records):
     kinds = {key: (values.shape, values.dtype.name) for key, values in batch.items()}
     assert kinds == {
         "images": ((2, 64, 64, 3), "uint8"),
+        "seeds": ((2, 2), "int32"),
         "boxes": ((2, 6, 4), "float32"),
         "class_ids": ((2, 6), "int32"),
         "is_crowd": ((2, 6), "bool"),
@@ -148,6 +149,23 @@ def test_augmentation_follows_from_seed_and_place_alone(root: Path, records: Rec
     first = boxes(make(1))
     assert boxes(make(1, batch_size=2, steps=2), epochs=3) == first
     assert boxes(make(2)) != first
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_the_seeds_of_minibatches_follow_from_seed_and_place_alone(
+    root: Path, records: Records, seed: int | None
+) -> None:
+    def seeds(batch_size: int, seed: int | None) -> np.ndarray:
+        batches = Batches(records, root, batch_size=batch_size, instance_cap=4, steps=4 // batch_size, seed=seed)
+        return np.concatenate([batches[index][0]["seeds"] for index in range(len(batches))])
+
+    first = seeds(1, seed)
+    assert first.shape == (4, 2)
+    assert first.dtype == np.int32
+    assert first.min() >= 0
+    assert len(np.unique(first)) == 8
+    np.testing.assert_array_equal(seeds(2, seed), first)
+    assert not np.isin(seeds(1, 2), first).any()
 
 
 @pytest.mark.filterwarnings(IMGAUG)

@@ -85,4 +85,4 @@ def make_trainer(training: Batches, optimizer: str, **arguments: Any) -> Trainer
     """Returns a trainer of the tiny network as it was made."""
     reset()
     fix_randomness(SEED)
-    return Trainer(network(), training, layers="all", optimizer=optimizer, sampling=SAMPLING, seed=SEED, **arguments)
+    return Trainer(network(), training, layers="all", optimizer=optimizer, sampling=SAMPLING, **arguments)

@@ -67,9 +67,9 @@ class CompiledModel:
         for weight in self.loss_weights.values():
             weight.assign(1.0)
 
-    def losses(self, batch: dict[str, np.ndarray]) -> tuple[dict[str, MeanLoss], float]:
-        """Returns what the model returns of a batch in training, and what a step would minimise."""
-        call = partial(self.loss_model.stateless_call, training=True, return_losses=True)
+    def losses(self, batch: dict[str, np.ndarray], training: bool = True) -> tuple[dict[str, MeanLoss], float]:
+        """Returns what the model returns of a batch, and what a step would minimise."""
+        call = partial(self.loss_model.stateless_call, training=training, return_losses=True)
         if keras.backend.backend() == "jax":
             import jax
 
@@ -127,6 +127,18 @@ def test_a_step_minimises_the_weighted_sum_and_the_weight_decay(model: CompiledM
     weighted = sum(weight * parts[name].mean for weight, name in enumerate(LOSS_NAMES))
     np.testing.assert_allclose(parts[DECAY_NAME].mean, 0.5 * np.asarray(decayed_size(network())), rtol=1e-5)
     np.testing.assert_allclose(minimised, weighted + parts[DECAY_NAME].mean, rtol=1e-5)
+
+
+def test_the_losses_of_a_batch_are_those_of_its_images(model: CompiledModel) -> None:
+    batch = make_batch([1, 2, 3, 4], CAP)
+    whole, _ = model.losses(batch, training=False)  # batch norm in training would join the images
+    images = [
+        model.losses({key: value[i : i + 1] for key, value in batch.items()}, training=False)[0] for i in range(4)
+    ]
+    for name in LOSS_NAMES:
+        totals = sum(image[name].mean * image[name].count for image in images)
+        assert whole[name].count == sum(image[name].count for image in images)
+        np.testing.assert_allclose(whole[name].mean * whole[name].count, totals, rtol=1e-5, err_msg=name)
 
 
 def batch_losses(rpn: tuple, rpn_box: tuple, classes: tuple, box: tuple, mask: tuple, decay: float) -> dict:

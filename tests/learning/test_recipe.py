@@ -199,7 +199,7 @@ SEEN: dict[str, Callable[[Assembly], Any]] = {
     ],
     "variant.loss_weights": lambda a: {k: v for k, v in a.trainer.loss_model.loss_weights.items() if v != 1},
     "variant.augment": find_augment,
-    "schedule.seed": lambda a: only([a.training.seed, int(np.asarray(a.trainer.loss_model.evaluation_start)[0])]),
+    "schedule.seed": lambda a: a.training.seed,
     "schedule.batch_size": lambda a: only(batches.batch_size for batches in a[1:]),
     "schedule.steps": lambda a: len(a.training),
     "schedule.validation_steps": lambda a: len(a.validation),

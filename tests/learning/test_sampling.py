@@ -1,6 +1,5 @@
 """The random minibatch, and taking its rows."""
 
-import keras
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +10,17 @@ from tests.backends import run
 POSITIVE_SLOTS, NEGATIVE_SLOTS = 3, 6
 
 
-def sample(labels, negative_counts=None, slots=(POSITIVE_SLOTS, NEGATIVE_SLOTS), seed=0):
-    generator = keras.random.SeedGenerator(seed)
-    return run(lambda labels: sample_labels(labels, *slots, negative_counts, generator), np.array(labels, np.int32))
+def make_seeds(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2**31, (count, 2), dtype=np.int32)
+
+
+def sample(labels, negative_counts=None, slots=(POSITIVE_SLOTS, NEGATIVE_SLOTS)):
+    labels = np.array(labels, np.int32)
+
+    def draw(labels, seeds):
+        return sample_labels(labels, *slots, negative_counts, seeds, draw=0)
+
+    return run(draw, labels, make_seeds(len(labels)))
 
 
 def test_positives_come_first_and_negatives_fill_the_rest() -> None:
@@ -44,18 +51,17 @@ def test_the_wanted_negatives_are_counted_image_by_image() -> None:
 
 
 batch = st.lists(st.lists(st.integers(-1, 1), min_size=10, max_size=10), min_size=2, max_size=2)
-generator = keras.random.SeedGenerator(0)
 
 
-def draw(labels):
-    return sample_labels(labels, POSITIVE_SLOTS, NEGATIVE_SLOTS, None, generator)
+def draw(labels, seeds):
+    return sample_labels(labels, POSITIVE_SLOTS, NEGATIVE_SLOTS, None, seeds, draw=0)
 
 
 @settings(max_examples=40)
 @given(labels=batch)
 def test_a_draw_is_without_replacement_from_what_is_allowed(labels) -> None:
     labels = np.array(labels, np.int32)
-    for row, indices, filled in zip(labels, *run(draw, labels), strict=True):
+    for row, indices, filled in zip(labels, *run(draw, labels, make_seeds(2)), strict=True):
         positives, negatives = indices[:POSITIVE_SLOTS], indices[POSITIVE_SLOTS:]
         positives, negatives = positives[filled[:POSITIVE_SLOTS]], negatives[filled[POSITIVE_SLOTS:]]
         assert (row[positives] == 1).all()
@@ -72,17 +78,17 @@ def test_all_are_drawn_equally_often() -> None:
     assert np.abs(counts[[0, 2, 3, 5]] - 500).max() < 5 * 19
 
 
-def test_the_seed_decides_and_moves_on() -> None:
-    labels = np.ones((1, 50), np.int32)
+def test_what_is_drawn_follows_from_the_seeds_of_the_image_alone() -> None:
+    seeds = np.array([[1, 2], [1, 3], [2, 2], [1, 2], [2**31 - 1, 0]], np.int32)
 
-    def draws(seed: int) -> list[np.ndarray]:
-        generator = keras.random.SeedGenerator(seed)
-        return [np.asarray(sample_labels(labels, 20, 1, None, generator)[0]) for _ in range(2)]
+    def indices(seeds: np.ndarray, draw: int = 0) -> np.ndarray:
+        labels = np.ones((len(seeds), 50), np.int32)
+        return run(lambda labels, seeds: sample_labels(labels, 20, 1, None, seeds, draw=draw)[0], labels, seeds)
 
-    first, second = draws(1)
-    assert (first != second).any()
-    np.testing.assert_array_equal(draws(1), [first, second])
-    assert (draws(2)[0] != first).any()
+    drawn = indices(seeds)
+    assert [(drawn[0] == row).all() for row in drawn] == [True, False, False, True, False]
+    np.testing.assert_array_equal(np.concatenate([indices(seeds[:1]), indices(seeds[1:3]), indices(seeds[3:])]), drawn)
+    assert not (indices(seeds, draw=1) == drawn).all(axis=1).any()
 
 
 def test_slots_beyond_the_labels_stay_empty() -> None:

@@ -13,6 +13,7 @@ from tests.backends import input_gradients, run
 
 SHAPE = (101, 101)  # a pixel is 0.01 of the normalised frame
 MASK_SHAPE = (28, 28)
+SEEDS = np.array([[1, 2]], np.int32)
 
 
 def make_truth(boxes, class_ids=None, is_crowd=None, mini_masks=None) -> Truth:
@@ -28,11 +29,10 @@ def make_truth(boxes, class_ids=None, is_crowd=None, mini_masks=None) -> Truth:
 
 
 def draw_rois(proposals, truth: Truth, sample_count=9, positive_fraction=0.34, mask_shape=MASK_SHAPE, **threshold):
-    seed = keras.random.SeedGenerator(0)
     proposals = np.array(proposals, np.float32).reshape(1, -1, 4)
 
     def targets(proposals, truth):
-        return roi_targets(proposals, truth, SHAPE, sample_count, positive_fraction, mask_shape, seed, **threshold)
+        return roi_targets(proposals, truth, SHAPE, sample_count, positive_fraction, mask_shape, SEEDS, **threshold)
 
     return run(targets, proposals, truth)
 
@@ -55,8 +55,7 @@ def backgrounds(count: int) -> np.ndarray:
 def test_an_anchor_is_moved_to_its_truth() -> None:
     # centre (5, 10) -> (15, 15) is 10/10 and 5/20; sides (10, 20) -> (20, 20); in units of (.1, .1, .2, .2)
     anchors = np.array([[60, 60, 70, 70], [0, 0, 10, 20], [80, 80, 90, 90]], np.float32)
-    seed = keras.random.SeedGenerator(0)
-    targets = run(lambda truth: rpn_targets(anchors, truth, 2, seed), make_truth([5, 5, 25, 25]))
+    targets = run(lambda truth: rpn_targets(anchors, truth, 2, SEEDS), make_truth([5, 5, 25, 25]))
     assert targets.indices[0, 0] == 1
     np.testing.assert_allclose(targets.deltas[0, 0], [10, 2.5, math.log(2) / 0.2, 0], rtol=1e-5)
     assert targets.labels.tolist() == [[1, 0, 0]]
@@ -69,8 +68,7 @@ def test_at_most_half_of_the_anchors_are_objects() -> None:
     anchors = np.array(
         [[0, 0, 10, 10 - 0.1 * i] for i in range(6)] + [[50, 50, 60, 60 + i] for i in range(20)], np.float32
     )
-    seed = keras.random.SeedGenerator(0)
-    targets = run(lambda truth: rpn_targets(anchors, truth, 8, seed), make_truth([0, 0, 10, 10]))
+    targets = run(lambda truth: rpn_targets(anchors, truth, 8, SEEDS), make_truth([0, 0, 10, 10]))
     assert targets.valid.sum() == 8
     assert targets.positive.tolist() == [[True] * 4]
     assert targets.deltas.shape == (1, 4, 4)
@@ -122,11 +120,10 @@ def test_a_region_at_the_edge_of_the_image_shows_its_truth_up_to_the_edge() -> N
     truth = Truth(
         truth_px[:, None], np.ones((80, 1), np.int32), np.zeros((80, 1), bool), np.ones((80, 1, 28, 28), np.uint8)
     )
-    seed = keras.random.SeedGenerator(0)
 
     def targets(scores, truth):
         proposals, _ = select_proposals(scores, keras.ops.zeros((80, 80, 4)), anchors, 1, 3)
-        return roi_targets(proposals, truth, SHAPE, 3, 0.34, MASK_SHAPE, seed)
+        return roi_targets(proposals, truth, SHAPE, 3, 0.34, MASK_SHAPE, np.repeat(SEEDS, len(proposals), axis=0))
 
     regions = run(targets, np.eye(80, dtype=np.float32), truth)  # image i proposes anchor i
     assert regions.positive.all()
@@ -156,11 +153,10 @@ def test_all_slots_of_a_crowded_image_are_filled(compiled: bool) -> None:
     # 66 / 0.33 is 200; divided in float32 it would be below
     objects = [[0, 0, 0.4, 0.4 - 0.001 * i] for i in range(70)]
     proposals = np.array([[*objects, *backgrounds(150)]], np.float32)
-    seed = keras.random.SeedGenerator(0)
     truth = make_truth([0, 0, 41, 41])
 
     def valid(proposals):
-        return roi_targets(proposals, truth, SHAPE, 200, 0.33, MASK_SHAPE, seed).valid
+        return roi_targets(proposals, truth, SHAPE, 200, 0.33, MASK_SHAPE, SEEDS).valid
 
     assert np.sum(as_graph(valid)(proposals) if compiled else valid(proposals)) == 200
 
@@ -184,11 +180,10 @@ def test_a_crowd_alone_leaves_what_lies_outside_of_it() -> None:
 )
 def test_targets_are_finite(truth: Truth) -> None:
     anchors = np.array([[i, j, i + 9, j + 9] for i in range(0, 80, 8) for j in range(0, 80, 8)], np.float32)
-    seed = keras.random.SeedGenerator(0)
 
     def targets(truth):
-        anchor_targets = rpn_targets(anchors, truth, 64, seed)
-        return anchor_targets, roi_targets(anchors[None] / 100, truth, SHAPE, 30, 0.33, MASK_SHAPE, seed)
+        anchor_targets = rpn_targets(anchors, truth, 64, SEEDS)
+        return anchor_targets, roi_targets(anchors[None] / 100, truth, SHAPE, 30, 0.33, MASK_SHAPE, SEEDS)
 
     of_anchors, of_rois = run(targets, truth)
     has_truth = truth.boxes.shape[1] == 120
@@ -199,10 +194,23 @@ def test_targets_are_finite(truth: Truth) -> None:
 def test_no_gradient_flows_through_targets() -> None:
     truth = make_truth([0, 0, 41, 41])
     proposals = np.array([[[0, 0, 0.4, 0.3], [0, 0, 0.3, 0.4], *backgrounds(8)]], np.float32)
-    seed = keras.random.SeedGenerator(0)
 
     def total(proposals):
-        regions = roi_targets(proposals, truth, SHAPE, 9, 0.34, MASK_SHAPE, seed)
+        regions = roi_targets(proposals, truth, SHAPE, 9, 0.34, MASK_SHAPE, SEEDS)
         return sum(keras.ops.sum(part) for part in (regions.rois, regions.deltas, regions.masks))
 
     np.testing.assert_array_equal(input_gradients(total, proposals), np.zeros((1, *proposals.shape)))
+
+
+def test_anchors_and_regions_are_drawn_independently() -> None:
+    # as many anchors as proposals, all of them background: the same draw would take the same of both
+    boxes = backgrounds(60).astype(np.float32)
+    truth = make_truth([0, 0, 41, 41], [0])
+
+    def targets(truth):
+        return rpn_targets(boxes * 100, truth, 20, SEEDS).indices, roi_targets(
+            boxes[None], truth, SHAPE, 20, 0.33, MASK_SHAPE, SEEDS
+        ).rois
+
+    indices, rois = run(targets, truth)
+    assert (boxes[indices[0, 10:24]] != rois[0, 6:]).any()
