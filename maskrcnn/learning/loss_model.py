@@ -9,7 +9,7 @@ from jaxtyping import Float
 from keras import ops
 
 from maskrcnn.learning import losses
-from maskrcnn.learning.losses import MeanLoss
+from maskrcnn.learning.losses import LossSum, MeanLoss, mean_loss
 from maskrcnn.learning.sampling import take_rows
 from maskrcnn.learning.targets import RoiTargets, RpnTargets, Truth, roi_targets, rpn_targets
 from maskrcnn.network.model import MASK_SHAPE, MaskRCNN
@@ -72,7 +72,16 @@ class LossModel(keras.Model):
 
     def call(self, batch: Mapping[str, Array], training: bool = False) -> dict[str, MeanLoss]:
         """Returns the five losses and the weight decay of a batch of `maskrcnn.data.batches.Batches`."""
-        live_batch_norm = training and self.live_batch_norm
+        sums = self._sum_losses(batch, training and self.live_batch_norm)
+        parts = {name: mean_loss(loss) for name, loss in sums.items()}
+        for name, loss in parts.items():
+            self.add_loss(self.loss_weights[name] * loss.mean)
+        decay = self.weight_decay * decayed_size(self.network)
+        self.add_loss(decay)
+        return {**parts, DECAY_NAME: MeanLoss(decay, ops.ones(()))}
+
+    def _sum_losses(self, batch: Mapping[str, Array], live_batch_norm: bool) -> dict[str, LossSum]:
+        """Returns the sums of the five losses over a batch, or over a part of one."""
         truth, seeds = Truth(*(batch[key] for key in Truth._fields)), batch["seeds"]
         pyramid = self.network.extract_features(batch["images"], live_batch_norm)
         rpn_logits, rpn_deltas = self.network.rpn_head(pyramid)
@@ -87,17 +96,12 @@ class LossModel(keras.Model):
             MASK_SHAPE,
             seeds,
         )
-        parts = self._rpn_losses(rpn_logits, rpn_deltas, anchor_targets)
-        parts |= self._head_losses(pyramid, region_targets, live_batch_norm)
-        for name, loss in parts.items():
-            self.add_loss(self.loss_weights[name] * loss.mean)
-        decay = self.weight_decay * decayed_size(self.network)
-        self.add_loss(decay)
-        return {**parts, DECAY_NAME: MeanLoss(decay, ops.ones(()))}
+        of_rpn = self._rpn_losses(rpn_logits, rpn_deltas, anchor_targets)
+        return of_rpn | self._head_losses(pyramid, region_targets, live_batch_norm)
 
     def _rpn_losses(
         self, logits: Float[Array, "B A 2"], deltas: Float[Array, "B A 4"], targets: RpnTargets
-    ) -> dict[str, MeanLoss]:
+    ) -> dict[str, LossSum]:
         positive_slots = targets.positive.shape[1]
         logits = take_rows(logits, targets.indices)
         deltas = take_rows(deltas, targets.indices[:, :positive_slots])
@@ -108,7 +112,7 @@ class LossModel(keras.Model):
 
     def _head_losses(
         self, pyramid: tuple[Float[Array, "B _ _ C"], ...], targets: RoiTargets, live_batch_norm: bool
-    ) -> dict[str, MeanLoss]:
+    ) -> dict[str, LossSum]:
         positive_slots = targets.positive.shape[1]
         rois, class_ids = targets.rois[:, :positive_slots], targets.class_ids[:, :positive_slots]
         logits, deltas = self.network.classify(pyramid, targets.rois, live_batch_norm)

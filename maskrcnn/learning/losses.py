@@ -1,4 +1,6 @@
-"""The five losses of Mask R-CNN: each a mean over the entries that count, and how many those are.
+"""The five losses of Mask R-CNN: each a sum over the entries that count, and how many those are.
+
+Sums can be added over the parts of a batch before `mean_loss` divides them.
 
 M regions of interest are those with a slot for a positive. Targets are constants: no gradient flows through them.
 """
@@ -12,6 +14,13 @@ from keras import ops
 from maskrcnn.project.notation import Array
 
 
+class LossSum(NamedTuple):
+    """A sum over `count` entries."""
+
+    total: Float[Array, ""]
+    count: Float[Array, ""]
+
+
 class MeanLoss(NamedTuple):
     """A mean over `count` entries, 0 if there are none."""
 
@@ -19,8 +28,8 @@ class MeanLoss(NamedTuple):
     count: Float[Array, ""]
 
 
-def rpn_class_loss(logits: Float[Array, "B S 2"], labels: Int[Array, "B S"], valid: Bool[Array, "B S"]) -> MeanLoss:
-    """Returns the cross-entropy of object against background over the sampled anchors.
+def rpn_class_loss(logits: Float[Array, "B S 2"], labels: Int[Array, "B S"], valid: Bool[Array, "B S"]) -> LossSum:
+    """Returns the summed cross-entropy of object against background over the sampled anchors.
 
     Args:
         logits: Of the S sampled anchors, background first.
@@ -29,13 +38,13 @@ def rpn_class_loss(logits: Float[Array, "B S 2"], labels: Int[Array, "B S"], val
     Source:
         Faster R-CNN (arXiv:1506.01497), equation 1; Matterport `rpn_class_loss_graph`.
     """
-    return masked_mean(_sparse_cross_entropy(logits, labels), valid)
+    return masked_sum(_sparse_cross_entropy(logits, labels), valid)
 
 
 def rpn_box_loss(
     deltas: Float[Array, "B N 4"], target_deltas: Float[Array, "B N 4"], valid: Bool[Array, "B N"]
-) -> MeanLoss:
-    """Returns the smooth L1 distance over the sampled positive anchors.
+) -> LossSum:
+    """Returns the summed smooth L1 distance over the sampled positive anchors.
 
     Args:
         deltas: Predicted, in units of the box standard deviation.
@@ -44,11 +53,11 @@ def rpn_box_loss(
     Source:
         Faster R-CNN (arXiv:1506.01497), equation 1; Matterport `rpn_bbox_loss_graph`.
     """
-    return masked_mean(ops.mean(smooth_l1(deltas, target_deltas), axis=-1), valid)
+    return masked_sum(ops.mean(smooth_l1(deltas, target_deltas), axis=-1), valid)
 
 
-def class_loss(logits: Float[Array, "B R K"], class_ids: Int[Array, "B R"], valid: Bool[Array, "B R"]) -> MeanLoss:
-    """Returns the cross-entropy of the classes over the sampled regions.
+def class_loss(logits: Float[Array, "B R K"], class_ids: Int[Array, "B R"], valid: Bool[Array, "B R"]) -> LossSum:
+    """Returns the summed cross-entropy of the classes over the sampled regions.
 
     Args:
         logits: Of every class, background first.
@@ -58,7 +67,7 @@ def class_loss(logits: Float[Array, "B R K"], class_ids: Int[Array, "B R"], vali
         Fast R-CNN (arXiv:1504.08083), section 2.3; Matterport `mrcnn_class_loss_graph`, whose mean is
         0 / 0 when nothing counts and whose padding counts as background.
     """
-    return masked_mean(_sparse_cross_entropy(logits, class_ids), valid)
+    return masked_sum(_sparse_cross_entropy(logits, class_ids), valid)
 
 
 def box_loss(
@@ -66,8 +75,8 @@ def box_loss(
     target_deltas: Float[Array, "B M 4"],
     class_ids: Int[Array, "B M"],
     valid: Bool[Array, "B M"],
-) -> MeanLoss:
-    """Returns the smooth L1 distance of the true class's box over the positive regions.
+) -> LossSum:
+    """Returns the summed smooth L1 distance of the true class's box over the positive regions.
 
     Args:
         deltas: Predicted for every class, in units of the box standard deviation.
@@ -78,7 +87,7 @@ def box_loss(
         Fast R-CNN (arXiv:1504.08083), equation 2; Matterport `mrcnn_bbox_loss_graph`.
     """
     of_class = _select_class(deltas, class_ids, axis=2)
-    return masked_mean(ops.mean(smooth_l1(of_class, target_deltas), axis=-1), valid)
+    return masked_sum(ops.mean(smooth_l1(of_class, target_deltas), axis=-1), valid)
 
 
 def mask_loss(
@@ -86,8 +95,8 @@ def mask_loss(
     target_masks: Float[Array, "B M h w"],
     class_ids: Int[Array, "B M"],
     valid: Bool[Array, "B M"],
-) -> MeanLoss:
-    """Returns the binary cross-entropy of the true class's mask over the positive regions.
+) -> LossSum:
+    """Returns the summed binary cross-entropy of the true class's mask over the positive regions.
 
     Args:
         logits: Predicted for every class.
@@ -99,7 +108,7 @@ def mask_loss(
     """
     of_class = _select_class(logits, class_ids, axis=4)
     entropy = ops.relu(of_class) - of_class * target_masks + ops.log1p(ops.exp(-ops.abs(of_class)))
-    return masked_mean(ops.mean(entropy, axis=(-2, -1)), valid)
+    return masked_sum(ops.mean(entropy, axis=(-2, -1)), valid)
 
 
 def smooth_l1(
@@ -115,11 +124,15 @@ def smooth_l1(
     return ops.where(distance < beta, quadratic, distance - 0.5 * beta)
 
 
-def masked_mean(values: Float[Array, "*shape"], weights: Shaped[Array, "*shape"]) -> MeanLoss:
-    """Returns the weighted mean of all entries and the sum of the weights."""
+def masked_sum(values: Float[Array, "*shape"], weights: Shaped[Array, "*shape"]) -> LossSum:
+    """Returns the weighted sum of all entries and the sum of the weights."""
     weights = ops.cast(weights, values.dtype)
-    count = ops.sum(weights)
-    return MeanLoss(ops.sum(values * weights) / ops.maximum(count, keras.config.epsilon()), count)
+    return LossSum(ops.sum(values * weights), ops.sum(weights))
+
+
+def mean_loss(loss: LossSum) -> MeanLoss:
+    """Returns a sum divided by its count; 0 and a gradient of 0 if nothing counts."""
+    return MeanLoss(loss.total / ops.maximum(loss.count, keras.config.epsilon()), loss.count)
 
 
 def _sparse_cross_entropy(logits: Float[Array, "*shape K"], class_ids: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
