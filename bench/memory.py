@@ -28,7 +28,7 @@ def main(groups: list[str]) -> dict[str, dict[str, float]]:
 def train(layers: str) -> dict[str, float]:
     """Returns what training some layers of a new network takes."""
     from maskrcnn.learning.loss_model import LossModel, set_learning_layers
-    from maskrcnn.learning.trainer import make_optimizer, set_hyperparameters
+    from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
     from maskrcnn.network.model import build_mask_rcnn
     from maskrcnn.project.config import Hyperparameters
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, build_loss_model, set_learning_layers
-from maskrcnn.learning.trainer import make_optimizer, set_hyperparameters
+from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.network.ops import uses_native_kernels
 from maskrcnn.project.config import Hyperparameters
 from tests.tiny import make_batch, network, read, reset

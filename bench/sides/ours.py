@@ -9,7 +9,7 @@ from clock import serve
 
 from maskrcnn.inference import detect
 from maskrcnn.learning.loss_model import LossModel, set_learning_layers
-from maskrcnn.learning.trainer import make_optimizer, set_hyperparameters
+from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.config import Hyperparameters

@@ -16,7 +16,7 @@ from maskrcnn.learning.loss_model import (
     set_learning_layers,
 )
 from maskrcnn.learning.losses import MeanLoss
-from maskrcnn.learning.trainer import make_optimizer, set_hyperparameters
+from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.project.config import Hyperparameters, Sampling
 from tests.backends import weight_gradients
 from tests.tiny import make_batch, network, read, reset, start, write

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.learning.trainer import CLIP_NORM, make_optimizer, set_hyperparameters
+from maskrcnn.learning.optimizers import CLIP_NORM, make_optimizer, set_hyperparameters
 from maskrcnn.project.config import Hyperparameters
 
 GRADIENTS = [np.array([3.0, -1.0], np.float32), np.array([0.5, 0.25], np.float32), np.array([-2.0, 8.0], np.float32)]

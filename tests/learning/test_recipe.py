@@ -14,8 +14,9 @@ from maskrcnn.data.batches import Batches
 from maskrcnn.data.records import read_records, write_records
 from maskrcnn.learning import recipe as recipe_module
 from maskrcnn.learning.loss_model import LEARNING_STAGES
+from maskrcnn.learning.optimizers import OPTIMIZERS
 from maskrcnn.learning.recipe import RANDOM, Assembly, Recipe, assemble, fingerprint_recipe
-from maskrcnn.learning.trainer import OPTIMIZERS, fix_randomness
+from maskrcnn.learning.trainer import fix_randomness
 from maskrcnn.network.layers import BLOCK_COUNTS
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import write_weights
