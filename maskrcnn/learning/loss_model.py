@@ -1,6 +1,7 @@
 """The network with its five losses, and the layers of it that learn."""
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -57,6 +58,7 @@ class LossModel(keras.Model):
         live_batch_norm: bool = False,
     ):
         super().__init__(name="loss_model")
+        self.distribution = keras.distribution.distribution()  # of JAX; on TensorFlow, Keras remembers it itself
         self.network = network
         self.num_proposals, self.num_anchors, self.num_rois = num_proposals, num_anchors, num_rois
         self.positive_fraction = positive_fraction
@@ -123,6 +125,19 @@ class LossModel(keras.Model):
             "box_loss": losses.box_loss(deltas, targets.deltas, class_ids, targets.positive),
             "mask_loss": losses.mask_loss(mask_logits, targets.masks, class_ids, targets.positive),
         }
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains as Keras does, on the devices that the model was built on."""
+        with self.distribution.scope() if self.distribution else nullcontext():
+            return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates as Keras does, on the devices that the model was built on."""
+        with self.distribution.scope() if self.distribution else nullcontext():
+            return super().evaluate(*args, **kwargs)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Does nothing: the model is built. On several devices Keras would take a mean of batches, which hold bools."""
 
     def compute_metrics(self, x: object, y: object, y_pred: dict[str, MeanLoss], sample_weight: object = None) -> dict:
         """Adds the losses of a batch to the means, weighted by their counts."""

@@ -11,6 +11,7 @@ import keras
 from jaxtyping import Bool, Float, Int, Num, Shaped
 from keras import ops
 
+from maskrcnn.network.devices import mean_over_devices
 from maskrcnn.project.notation import Array
 
 
@@ -22,7 +23,11 @@ class LossSum(NamedTuple):
 
 
 class MeanLoss(NamedTuple):
-    """A mean over `count` entries, 0 if there are none."""
+    """A mean over `count` entries, 0 if there are none.
+
+    Where TensorFlow spreads a batch over several devices, each has a MeanLoss of its own. The mean of their means is
+    the one over all entries, and the sum of their counts is the number of all entries.
+    """
 
     mean: Float[Array, ""]
     count: Float[Array, ""]
@@ -131,8 +136,9 @@ def masked_sum(values: Float[Array, "*shape"], weights: Shaped[Array, "*shape"])
 
 
 def mean_loss(loss: LossSum) -> MeanLoss:
-    """Returns a sum divided by its count; 0 and a gradient of 0 if nothing counts."""
-    return MeanLoss(loss.total / ops.maximum(loss.count, keras.config.epsilon()), loss.count)
+    """Returns a sum divided by its count; 0 and a gradient of 0 if nothing counts. See `MeanLoss` for several devices."""
+    count = mean_over_devices(loss.count)
+    return MeanLoss(loss.total / ops.maximum(count, keras.config.epsilon()), count)
 
 
 def _sparse_cross_entropy(logits: Float[Array, "*shape K"], class_ids: Int[Array, "*shape"]) -> Float[Array, "*shape"]:

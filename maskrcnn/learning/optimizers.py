@@ -1,11 +1,13 @@
 """The optimizers: those of Keras with clipped gradients and a momentum that can be assigned."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 from jaxtyping import Float
 from keras import ops
 
+from maskrcnn.network.devices import sum_over_devices
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
@@ -14,7 +16,20 @@ CLIP_NORM = 5.0
 KERAS_MOMENTUM = 0.9  # replaced by `momentum_rate`; with 0 Keras' SGD would keep no slots
 
 
-class SGD(keras.optimizers.SGD):
+class _ClipsTheSum(keras.optimizers.Optimizer):
+    """Clips the gradient of the whole batch where several devices have computed a part of it each.
+
+    Keras' optimizer for TensorFlow clips the parts and adds them up afterwards.
+    """
+
+    def _clip_gradients(self, grads: Sequence[Any]) -> Sequence[Any]:
+        return super()._clip_gradients(sum_over_devices(grads))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        return list(grads_and_vars)  # they are added up already
+
+
+class SGD(_ClipsTheSum, keras.optimizers.SGD):
     """Gradient descent with momentum, as `keras.optimizers.SGD`; its `momentum_rate` can be assigned."""
 
     def __init__(self) -> None:
@@ -35,7 +50,7 @@ class SGD(keras.optimizers.SGD):
         self.assign_add(variable, slot)
 
 
-class Adam(keras.optimizers.Adam):
+class Adam(_ClipsTheSum, keras.optimizers.Adam):
     """Adam, as `keras.optimizers.Adam`; its `momentum_rate`, which is beta_1, can be assigned."""
 
     def __init__(self) -> None:

@@ -11,6 +11,7 @@ import keras
 from jaxtyping import Float
 from keras import layers
 
+from maskrcnn.network.devices import computes_parts
 from maskrcnn.project.notation import Array
 
 BLOCK_COUNTS = {
@@ -21,6 +22,11 @@ BLOCK_COUNTS = {
 }
 EXPANSION = 4
 BATCH_NORM_EPSILON = 1e-3
+
+
+def batch_norm(name: str) -> layers.BatchNormalization:
+    """Returns a batch norm whose statistics are those of the whole batch, on however many devices its parts lie."""
+    return layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, synchronized=computes_parts(), name=name)
 
 
 class ConvNorm(layers.Layer):
@@ -36,7 +42,7 @@ class ConvNorm(layers.Layer):
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, padding: str = "same", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conv = layers.Conv2D(filters, kernel_size, strides, padding, name="conv")
-        self.norm = layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name="norm")
+        self.norm = batch_norm("norm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.conv.build(input_shape)
@@ -212,7 +218,7 @@ class BoxHead(layers.Layer):
         super().__init__(**kwargs)
         self.class_count, self.channels = class_count, channels
         self.dense = [layers.Dense(channels, name=f"dense{i}") for i in (1, 2)]
-        self.norms = [layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"norm{i}") for i in (1, 2)]
+        self.norms = [batch_norm(f"norm{i}") for i in (1, 2)]
         self.logits = layers.Dense(class_count, name="logits")
         self.deltas = layers.Dense(4 * class_count, name="deltas")
 

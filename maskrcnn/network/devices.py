@@ -1,0 +1,90 @@
+"""The devices that share the images of a batch: `keras.distribution` on JAX, `tf.distribute` on TensorFlow.
+
+Every device holds all weights and computes its part of each batch. JAX computes with the whole batch, wherever its
+parts lie. TensorFlow computes with each part alone, so that sums over the batch need `mean_over_devices` and
+`sum_over_devices`. With one device, or outside of `spread`, these return what they are given.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import keras
+from jaxtyping import Float
+
+from maskrcnn.project.errors import InputError
+from maskrcnn.project.notation import Array
+
+
+@contextmanager
+def spread(devices: int | str) -> Iterator[int]:
+    """Makes several devices share the batches of the models that are built within.
+
+    Network, optimizer and metrics must all be built within. One device works as if there was no `spread`.
+
+    Args:
+        devices: How many, or `all`.
+    Yields:
+        How many there are.
+    Raises:
+        InputError: if there are not so many.
+    """
+    chosen = choose_devices(devices)
+    with _distribution(chosen).scope() if len(chosen) > 1 else nullcontext():
+        yield len(chosen)
+
+
+def choose_devices(devices: int | str) -> list[str]:
+    """Returns the names of the first devices of the backend: GPUs if it sees any, CPUs otherwise.
+
+    Args:
+        devices: How many, or `all`.
+    Raises:
+        InputError: if there are not so many.
+    """
+    names = keras.distribution.list_devices()
+    count = len(names) if devices == "all" else int(devices)
+    if count > len(names):
+        raise InputError(
+            f"`devices` must be all or at most {len(names)}, the devices that {keras.backend.backend()} sees "
+            f"({', '.join(names)}); got {devices}."
+        )
+    return names[:count]
+
+
+def computes_parts() -> bool:
+    """Returns whether each of several devices computes with its part of a batch alone."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
+def mean_over_devices(value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Returns the mean of what each device has computed, on every device."""
+    context = _replica_context()
+    return context.all_reduce("MEAN", value) if context else value
+
+
+def sum_over_devices(values: Sequence[Any]) -> Sequence[Any]:
+    """Returns, for each of some arrays, the sum of what each device has computed, on every device."""
+    context = _replica_context()
+    return context.all_reduce("SUM", list(values)) if context else values
+
+
+def _distribution(names: list[str]) -> Any:
+    if keras.backend.backend() == "jax":
+        return keras.distribution.DataParallel(devices=names)
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy([f"/{name}" for name in names])
+
+
+def _replica_context() -> Any:
+    """Returns TensorFlow's view of the devices while it computes on one of several; None otherwise."""
+    if not computes_parts():
+        return None
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context()
