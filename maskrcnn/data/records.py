@@ -198,7 +198,8 @@ class Records:
             FileNotFoundError: if there is no such file.
             InputError: if it cannot be decoded.
         """
-        return read_image(root / self[index].image_path, self.image_shape, self.fit)
+        path = str(self._arrays["image_paths"][index])
+        return read_image(root / path, self.image_shape, self.fit)
 
     def instance_map(self, index: int) -> InstanceMap:
         """Returns the official id of every pixel of one image, see `Catalogue`.

@@ -191,7 +191,7 @@ def test_order_and_augmentation_draw_different_numbers(root: Path, records: Reco
     batches.augment = augment
     order(batches)
     of_order = {np.random.default_rng((1, passes)).random() for passes in range(20)}
-    assert len(set(drawn)) == 20
+    assert len(set(drawn)) == len(drawn) >= 20
     assert not of_order & set(drawn)
 
 
