@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from maskrcnn.data.augmentation import make_augmenter
+from maskrcnn.data.image_cache import ImageCache
 from maskrcnn.data.images import read_image
 from maskrcnn.data.read_ahead import ReadAhead
 from maskrcnn.data.records import Record, Records
@@ -36,6 +37,7 @@ class Batches(keras.utils.PyDataset):
         seed: Seed of the order and the augmentation, or None.
         augment: Strength of each augmentation, see `build_chain`; augmentations need a seed.
         workers: Threads that read and augment images; None for one for each core, up to `MOST_WORKERS`.
+        cache: Where decoded images are kept, see `open_cache`; None to decode them each time. It changes no bit.
     Raises:
         InputError: if one pass without a seed cannot fill the steps, if an augmentation is unknown, out of range or
             has no seed, or if the number of threads is not positive.
@@ -52,6 +54,7 @@ class Batches(keras.utils.PyDataset):
         seed: int | None = None,
         augment: Mapping[str, float] | None = None,
         workers: int | None = None,
+        cache: ImageCache | None = None,
     ):
         super().__init__(workers=1)  # of Keras: no threads of its own
         self.records, self.root = records, root
@@ -59,6 +62,7 @@ class Batches(keras.utils.PyDataset):
         self.steps = len(records) // batch_size if steps is None else steps
         self.seed, self.epoch = seed, 0
         self.augment = make_augmenter(augment) if augment else None
+        self.read_image = cache.read if cache else read_image
         self.read_ahead = ReadAhead(self._load, workers)
         if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
             raise InputError(
@@ -100,7 +104,7 @@ class Batches(keras.utils.PyDataset):
     def _load(self, position: int) -> dict[str, ndarray]:
         index = self._order(position)
         record = self.records[index]
-        image = read_image(self.root / record.image_path, self.records.image_shape, self.records.fit)
+        image = self.read_image(self.root / record.image_path, self.records.image_shape, self.records.fit)
         if self.augment and self.seed is not None:
             # The 1 makes these generators differ from those of `_shuffle`, which have two numbers.
             image, record = self.augment(image, record, np.random.default_rng((self.seed, position, 1)))

@@ -187,6 +187,10 @@ class Records:
             **{name: flat[name][own] for name in PER_INSTANCE},
         )
 
+    def image_path(self, index: int) -> str:
+        """Returns the image file of a record, below `data.root`."""
+        return str(self._arrays["image_paths"][index])
+
     def read_image(self, index: int, root: Path) -> Image:
         """Reads one image on the grid of its record.
 
@@ -198,8 +202,7 @@ class Records:
             FileNotFoundError: if there is no such file.
             InputError: if it cannot be decoded.
         """
-        path = str(self._arrays["image_paths"][index])
-        return read_image(root / path, self.image_shape, self.fit)
+        return read_image(root / self.image_path(index), self.image_shape, self.fit)
 
     def instance_map(self, index: int) -> InstanceMap:
         """Returns the official id of every pixel of one image, see `Catalogue`.
