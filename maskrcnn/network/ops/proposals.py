@@ -2,18 +2,19 @@
 
 Suppression is greedy: the box with the best score is kept, and every later box that overlaps a kept one too much is
 removed. All backends and devices return the same boxes. TensorFlow on a CPU runs its native kernel, which is the
-fastest there; otherwise all overlaps are computed at once, which takes several times N x N floats for each image.
+fastest there; otherwise boxes are compared block by block, in memory that does not grow with their number.
 """
 
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32, Shaped
 from keras import ops
 
 from maskrcnn.network.ops import uses_native_kernels
 from maskrcnn.network.ops.boxes import IMAGE_WINDOW, clip_boxes, decode_deltas, pairwise_iou
 from maskrcnn.project.notation import Array
 
+BLOCK_SIZE = 512  # boxes that the portable suppression compares with each other at once
 GRID_COLUMNS = 9  # of the grid that classes are shifted to: the 81 classes of COCO fill a square
 
 
@@ -92,20 +93,49 @@ def _portable_nms(
     max_count: int,
     iou_threshold: float,
     score_threshold: float,
+    block_size: int = BLOCK_SIZE,
 ) -> tuple[Int32[Array, "B {max_count}"], Bool[Array, "B {max_count}"]]:
-    order = ops.argsort(-scores, axis=-1)
-    scores = ops.take_along_axis(scores, order, axis=-1)
-    boxes = ops.take_along_axis(boxes, order[..., None], axis=-2)
-    kept = _greedy(pairwise_iou(boxes, boxes) > iou_threshold, scores > score_threshold)
+    """Chooses among the boxes in descending order of score, one block at a time, until `max_count` are chosen.
 
+    In each block, boxes that overlap a box chosen from an earlier block are removed first, then those that overlap a
+    better one of the same block. Arrays that compare boxes have at most `block_size * max(block_size, max_count)`
+    elements for each image; all others grow linearly with the number of boxes.
+    """
     num_boxes = boxes.shape[-2]
-    num_chosen = min(max_count, num_boxes)
-    positions = ops.where(kept, ops.arange(num_boxes), num_boxes)
-    chosen = ops.sort(positions, axis=-1)[..., :num_chosen]
+    size, num_chosen = min(block_size, num_boxes), min(max_count, num_boxes)
+    order = ops.cast(ops.argsort(-scores, axis=-1), "int32")
+    boxes = ops.take_along_axis(boxes, order[..., None], axis=-2)
+    alive = ops.take_along_axis(scores, order, axis=-1) > score_threshold
+    block_boxes, block_alive = _split(boxes, size), _split(alive, size)
+    num_blocks = block_boxes.shape[0]
+
+    def choose(index: Array, chosen: Array) -> tuple[Array, Array]:
+        block = ops.take(block_boxes, index, axis=0)
+        earlier = ops.take_along_axis(boxes, ops.minimum(chosen, num_boxes - 1)[..., None], axis=-2)
+        overlaps = (pairwise_iou(block, earlier) > iou_threshold) & (chosen < num_boxes)[..., None, :]
+        free = ops.take(block_alive, index, axis=0) & ops.logical_not(ops.any(overlaps, axis=-1))
+        kept = _greedy(pairwise_iou(block, block) > iou_threshold, free)
+        ranks = ops.where(kept, index * size + ops.arange(size, dtype="int32"), num_boxes)
+        return index + 1, ops.sort(ops.concatenate([chosen, ranks], axis=-1), axis=-1)[..., :num_chosen]
+
+    def wants_more(index: Array, chosen: Array) -> Array:
+        return (index < num_blocks) & ops.any(chosen == num_boxes)
+
+    # `chosen` holds ranks in ascending order, `num_boxes` as padding.
+    nothing = ops.full((ops.shape(boxes)[0], num_chosen), num_boxes, dtype="int32")
+    _, chosen = ops.while_loop(wants_more, choose, (ops.convert_to_tensor(0, "int32"), nothing))
     valid = chosen < num_boxes
-    indices = ops.take_along_axis(order, ops.where(valid, chosen, 0), axis=-1)
+    indices = ops.where(valid, ops.take_along_axis(order, ops.where(valid, chosen, 0), axis=-1), 0)
     padding = ((0, 0), (0, max_count - num_chosen))
-    return ops.pad(ops.where(valid, ops.cast(indices, "int32"), 0), padding), ops.pad(valid, padding)
+    return ops.pad(indices, padding), ops.pad(valid, padding)
+
+
+def _split(values: Shaped[Array, "B N ..."], size: int) -> Shaped[Array, "n B {size} ..."]:
+    """Splits the boxes of every image into blocks; the last one is filled up with zeros."""
+    num_boxes, *rest = values.shape[1:]
+    padding = -num_boxes % size
+    values = ops.pad(values, [[0, 0], [0, padding]] + [[0, 0]] * len(rest))
+    return ops.swapaxes(ops.reshape(values, (-1, (num_boxes + padding) // size, size, *rest)), 0, 1)
 
 
 def _greedy(overlaps: Bool[Array, "B N N"], alive: Bool[Array, "B N"]) -> Bool[Array, "B N"]:

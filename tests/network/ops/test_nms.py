@@ -1,6 +1,8 @@
 """Non-maximum suppression, the backend's own way and the portable one, against a loop in NumPy."""
 
-from functools import cache
+import math
+import re
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -12,7 +14,11 @@ from maskrcnn.network.ops.proposals import _portable_nms, batched_nms, separate_
 
 NUM_BOXES = 12
 NEVER = float("-inf")
-both_ways = pytest.mark.parametrize("choose", [batched_nms, _portable_nms], ids=["public", "portable"])
+both_ways = pytest.mark.parametrize(
+    "choose",
+    [batched_nms, _portable_nms, partial(_portable_nms, block_size=5), partial(_portable_nms, block_size=1)],
+    ids=["public", "portable", "blocks of 5", "blocks of 1"],
+)
 
 
 def brute_force(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, score_threshold: float) -> list[int]:
@@ -112,6 +118,46 @@ def test_images_of_a_batch_do_not_disturb_each_other(choose):
     for image in range(3):
         alone = chosen(choose, boxes[image], scores[image], 10, 0.3, 0.1)
         assert ops.convert_to_numpy(indices[image][valid[image]]).tolist() == alone
+
+
+@pytest.mark.parametrize("max_count", [40, 700])
+def test_boxes_of_several_blocks_are_chosen_as_by_a_loop(max_count: int) -> None:
+    # 700 boxes around 30 places make two blocks, and no whole number of them; every tenth is padding.
+    rng = np.random.default_rng(3)
+    low = np.repeat(rng.random((30, 2)), 24, axis=0)[:700] + rng.normal(0, 0.03, (700, 2))
+    boxes = np.concatenate([low, low + 0.1 + 0.05 * rng.random((700, 2))], axis=1).astype(np.float32)
+    scores = np.round(rng.random(700), 2).astype(np.float32)  # with ties
+    scores[::10] = NEVER
+    assert (
+        chosen(_portable_nms, boxes, scores, max_count, 0.5, NEVER)
+        == (brute_force(boxes, scores, 0.5, NEVER)[:max_count])
+    )
+
+
+@pytest.mark.parametrize("num_boxes", [2000, 6000])
+def test_memory_does_not_grow_with_the_square_of_the_boxes(num_boxes: int) -> None:
+    # A block of 64 is compared with the 200 chosen boxes; TensorFlow gathers the boxes by 2 indices a coordinate.
+    sizes = array_sizes(partial(_portable_nms, block_size=64), num_boxes, 200, 0.5, 0.0)
+    assert max(sizes) <= 3 * max(64 * 200, 8 * num_boxes)
+
+
+def array_sizes(choose, num_boxes: int, *settings: float) -> list[int]:
+    """Returns the number of elements of every array in the compiler's program for a batch of three images."""
+    inputs = ops.zeros((3, num_boxes, 4)), ops.zeros((3, num_boxes))
+
+    def function(boxes, scores):
+        return choose(boxes, scores, *settings)
+
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        program = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*inputs)(stage="hlo")
+    else:
+        import jax
+
+        program = jax.jit(function).lower(*inputs).as_text("hlo")
+    shapes = re.findall(r"\w\d+\[([\d,]+)\]|pred\[([\d,]+)\]", program)
+    return [math.prod(map(int, "".join(shape).split(","))) for shape in shapes]
 
 
 def test_an_image_without_a_single_good_box_yields_padding():
