@@ -20,9 +20,10 @@ from maskrcnn.data.records import write_records
 from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import RANDOM, Recipe, records_file
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Shape, Variant
+from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params
+from maskrcnn.project.ranges import Shape
 from maskrcnn.readers.cityscapes import read_frames
 from maskrcnn.readers.splits import build_records
 from maskrcnn.street.synthetic import write_cities

@@ -13,8 +13,9 @@ from maskrcnn.learning.checkpoints import fingerprint
 from maskrcnn.learning.trainer import Trainer, fix_randomness
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights
-from maskrcnn.project.config import Hyperparameters, Model, Sampling, Shape, TuningSchedule, Variant
+from maskrcnn.project.config import Hyperparameters, Model, Sampling, TuningSchedule, Variant
 from maskrcnn.project.errors import InputError
+from maskrcnn.project.ranges import Shape
 
 RANDOM = "pins/random_weights.txt"  # start weights that are drawn, not read: DVC needs a file to depend on
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from maskrcnn.project.config import NAME
 from maskrcnn.project.errors import InputError
+from maskrcnn.project.ranges import NAME
 
 
 def run(main: Callable[..., None], description: str, **arguments: str) -> None:

@@ -1,49 +1,37 @@
-"""The sections of `params.yaml` as frozen dataclasses, with the range of every value.
+"""The sections of `params.yaml` as frozen dataclasses.
 
-`maskrcnn.project.params` checks files against them. Rules that join several sections are in
-`maskrcnn.project.rules`.
+The ranges of single values are in `maskrcnn.project.ranges`, the rules that join several in
+`maskrcnn.project.rules`; `maskrcnn.project.params` checks files against both.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
-from maskrcnn.project.notation import SIDE_MULTIPLE
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-
-
-def one_of(*names: str) -> str:
-    """Returns the pattern of a text that must be one of some names."""
-    return f"^({'|'.join(map(re.escape, names))})$"
-
-
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Score = Annotated[float, Field(ge=0, le=1)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-Name = Annotated[str, Field(pattern=NAME)]  # becomes part of the paths of outputs
-Side = Annotated[int, Field(ge=SIDE_MULTIPLE, multiple_of=SIDE_MULTIPLE)]
-Shape = tuple[Count, Count]
-
-OptimizerName = Annotated[str, Field(pattern=one_of("sgd", "adam"))]
-Backbone = Annotated[str, Field(pattern=one_of("resnet14", "resnet26", "resnet50", "resnet101"))]
-Backend = Annotated[str, Field(pattern=one_of("tensorflow", "jax"))]
-Precision = Annotated[str, Field(pattern=one_of("float32", "mixed_bfloat16"))]
-Devices = Annotated[str, Field(pattern=one_of("all"))]
-Layers = Annotated[str, Field(pattern=one_of("heads", "5+", "4+", "3+", "all"))]
-Part = Annotated[str, Field(pattern=one_of("backbone", "fpn", "rpn_head", "box_head", "mask_head"))]
-LossName = Annotated[
-    str, Field(pattern=one_of("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"))
-]
-Format = Annotated[str, Field(pattern=one_of("cityscapes", "coco"))]
-Fit = Annotated[str, Field(pattern=one_of("stretch", "letterbox"))]
-World = Annotated[str, Field(pattern=one_of("city", "countryside"))]
+from maskrcnn.project.ranges import (
+    Backbone,
+    Backend,
+    Count,
+    Devices,
+    Fit,
+    Format,
+    Layers,
+    LossName,
+    Momentum,
+    Name,
+    NonNegative,
+    OptimizerName,
+    Part,
+    Positive,
+    Precision,
+    Score,
+    Seed,
+    Shape,
+    Share,
+    Side,
+    World,
+)
 
 SYNTHETIC = "data/synthetic"  # the folder that `synthesize` draws
 DRAWN = "drawn.txt"  # a file in it: what lies beside was drawn, and may be replaced

@@ -18,8 +18,8 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from maskrcnn.project.config import NAME
 from maskrcnn.project.errors import InputError
+from maskrcnn.project.ranges import NAME
 
 Section = TypeVar("Section")
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from maskrcnn.project.config import Name, Positive, Split, one_of
+from maskrcnn.project.config import Split
 from maskrcnn.project.params import Params, read_params, read_whole, read_yaml
+from maskrcnn.project.ranges import Name, Positive, one_of
 
 
 @dataclass(frozen=True)

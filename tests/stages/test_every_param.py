@@ -20,6 +20,7 @@ from maskrcnn.learning import fit
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project import config
 from maskrcnn.project.params import read_yaml
+from maskrcnn.project.ranges import NAME
 from maskrcnn.results.predictions import Predictions
 from stages import babysit, coarse, hyperband, predict, pretrain, train
 from tests.pipeline.test_params import documented
@@ -113,7 +114,7 @@ def change(hint: Any, value: Any) -> Any:
 def read_rules(field: Any) -> dict[str, Any]:
     """Returns the names that a text must be one of, or the number that a value is a multiple of."""
     pattern = getattr(field, "pattern", None)
-    rules = {"pattern": pattern[2:-2].replace("\\", "").split("|")} if pattern and pattern != config.NAME else {}
+    rules = {"pattern": pattern[2:-2].replace("\\", "").split("|")} if pattern and pattern != NAME else {}
     return rules | ({"multiple_of": field.multiple_of} if hasattr(field, "multiple_of") else {})
 
 
