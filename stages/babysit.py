@@ -2,7 +2,8 @@
 
 Reads   data/processed/reduced_training.npz, the images below data.root, babysit.start
 Writes  tuning/babysit/{verdict.yaml,history.csv}
-Params  data.root, preprocess.image_shape, preprocess.instance_cap, sampling, babysit,
+Params  backend, precision, deterministic, devices,
+        data.root, preprocess.image_shape, preprocess.instance_cap, sampling, babysit,
         model.backbone_width, model.fpn_channels, model.rpn_channels, model.box_channels, model.mask_channels,
         model.anchor_scales, model.canonical_roi_size, model.num_candidates
 """
@@ -12,6 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
+
 from dataclasses import replace
 
 import pandas as pd
@@ -19,9 +25,9 @@ import pandas as pd
 from maskrcnn.learning.checkpoints import open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Babysit, Model, Preprocess, Sampling, Variant
+from maskrcnn.project.config import Babysit, Feeder, Model, Preprocess, Sampling, Variant
 from maskrcnn.project.files import write_text
-from maskrcnn.project.params import read_params
+from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import read_images_root
 from maskrcnn.tuning.babysitting import judge_learning
 from maskrcnn.tuning.findings import write_finding
@@ -54,8 +60,9 @@ def main(root: Path = Path()) -> None:
         hyperparameters=hyperparameters,
         training="reduced_training",
         validation="reduced_training",
+        runtime=read_runtime(params),
     )
-    runner = TrialRunner(*assemble(recipe, root))
+    runner = TrialRunner(*assemble(recipe, root, params.section(Feeder)))
     runner.trainer.reset(hyperparameters)
     before = runner.trainer.evaluate(runner.validation)
     with open_checkpoints(root, "babysit", fingerprint_recipe(recipe, root)) as folder:

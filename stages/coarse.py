@@ -3,7 +3,8 @@
 Reads   data/processed/{reduced_training,reduced_validation}.npz, the images below data.root,
         candidates.<candidate>.start
 Writes  tuning/coarse/<candidate>/{sweep.yaml,history.csv}
-Params  data.root, preprocess.image_shape, preprocess.instance_cap, sampling, candidates.<candidate>,
+Params  backend, precision, deterministic, devices,
+        data.root, preprocess.image_shape, preprocess.instance_cap, sampling, candidates.<candidate>,
         model.backbone_width, model.fpn_channels, model.rpn_channels, model.box_channels, model.mask_channels,
         model.anchor_scales, model.canonical_roi_size, model.num_candidates,
         coarse.layers, coarse.learning_rates, coarse.momentum, coarse.weight_decay, coarse.schedule
@@ -14,6 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
+
 from dataclasses import replace
 
 import pandas as pd
@@ -21,9 +27,9 @@ import pandas as pd
 from maskrcnn.learning.checkpoints import open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Candidate, Coarse, Hyperparameters, Model, Preprocess, Sampling, Variant
+from maskrcnn.project.config import Candidate, Coarse, Feeder, Hyperparameters, Model, Preprocess, Sampling, Variant
 from maskrcnn.project.files import write_text
-from maskrcnn.project.params import read_params
+from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import read_images_root
 from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.sweeps import SWEEP_FILE, Sweep, summarize, sweep_folder
@@ -54,8 +60,9 @@ def main(candidate: str, root: Path = Path()) -> None:
         hyperparameters=None,
         training="reduced_training",
         validation="reduced_validation",
+        runtime=read_runtime(params),
     )
-    runner = TrialRunner(*assemble(recipe, root))
+    runner = TrialRunner(*assemble(recipe, root, params.section(Feeder)))
     with open_checkpoints(root, f"coarse/{candidate}", fingerprint_recipe(recipe, root)) as folder:
         runs = train_rates(runner, coarse, settings.optimizer, folder)
         rows = [{"learning_rate": rate} | row for rate, training_run in runs.items() for row in training_run.rows]

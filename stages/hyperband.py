@@ -3,13 +3,19 @@
 Reads   data/processed/{reduced_training,reduced_validation}.npz, the images below data.root, hyperband.start,
         tuning/coarse_best.yaml
 Writes  tuning/hyperband/<optimizer>/{search.yaml,history.csv}
-Params  data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, hyperband, search.<optimizer>
+Params  backend, precision, deterministic, devices,
+        data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, hyperband, search.<optimizer>
 """
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -19,10 +25,10 @@ import pandas as pd
 from maskrcnn.learning.checkpoints import checkpoints_folder, open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Hyperband, Model, Preprocess, Sampling, SearchSpace, Variant
+from maskrcnn.project.config import Feeder, Hyperband, Model, Preprocess, Sampling, SearchSpace, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import write_text
-from maskrcnn.project.params import read_params
+from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import read_images_root
 from maskrcnn.tuning.candidates import CoarseBest
 from maskrcnn.tuning.findings import read_finding, write_finding
@@ -55,9 +61,13 @@ def main(optimizer: str, root: Path = Path()) -> None:
         hyperparameters=None,
         training="reduced_training",
         validation="reduced_validation",
+        runtime=read_runtime(params),
     )
+    feeder = params.section(Feeder)
     with open_folder(root, f"hyperband/{optimizer}", fingerprint_recipe(recipe, root)) as folder:
-        search = HyperbandSearch(lambda: TrialRunner(*assemble(recipe, root)), optimizer, space, settings, folder)
+        search = HyperbandSearch(
+            lambda: TrialRunner(*assemble(recipe, root, feeder)), optimizer, space, settings, folder
+        )
         search.search(verbose=0)
         if not is_worker():
             trials, history = search.table(), search.history()

@@ -2,13 +2,18 @@
 
 Reads   models/<variant>.h5, data/processed/test.npz, the test images below data.root
 Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
-Params  data.root, model, predict
+Params  backend, precision, deterministic, data.root, model, predict
 """
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,7 +28,7 @@ from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Model, Predict
-from maskrcnn.project.params import read_params
+from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import read_images_root
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
@@ -46,6 +51,7 @@ def main(variant: str, root: Path = Path()) -> None:
         image_shape=records.image_shape,
         class_count=len(records.catalogue.class_names),
         num_proposals=settings.num_proposals,
+        precision=read_runtime(params).precision,
         **asdict(model),
     )
     read_weights(network, root / f"models/{variant}.h5")

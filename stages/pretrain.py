@@ -4,13 +4,19 @@ These weights are the demo's substitute for COCO weights. They are kept in git a
 the demo only fine-tunes.
 
 Writes  models/pretrained.h5, plots/history/pretrained.csv, metrics/train/pretrained.json
-Params  data.image_shape, preprocess, model, sampling, pretrain
+Params  backend, precision, deterministic, devices,
+        data.image_shape, preprocess, model, sampling, pretrain
 """
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
 
 import tempfile
 
@@ -20,9 +26,9 @@ from maskrcnn.data.records import write_records
 from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import RANDOM, Recipe, records_file
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Data, Model, Preprocess, Pretrain, Sampling, Variant
+from maskrcnn.project.config import Data, Feeder, Model, Preprocess, Pretrain, Sampling, Variant
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.params import read_params
+from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.ranges import Shape
 from maskrcnn.readers.cityscapes import read_frames
 from maskrcnn.readers.splits import build_records
@@ -55,12 +61,21 @@ def main(root: Path = Path()) -> None:
         hyperparameters=settings.hyperparameters,
         training="training",
         validation="validation",
+        runtime=read_runtime(params),
     )
     with tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder:
         world = Path(folder)
         draw_split(world, "train", settings.frames, recipe.training, raw_shape, preprocess, settings)
         draw_split(world, "val", settings.validation_frames, recipe.validation, raw_shape, preprocess, settings)
-        train(recipe, inputs=world, root=root, stage="pretrain", name="pretrained", kernel_dtype="float16")
+        train(
+            recipe,
+            inputs=world,
+            root=root,
+            stage="pretrain",
+            name="pretrained",
+            kernel_dtype="float16",
+            feeder=params.section(Feeder),
+        )
 
 
 def draw_split(

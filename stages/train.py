@@ -3,7 +3,8 @@
 Reads   data/processed/{training,validation}.npz, the images below data.root, variants.<variant>.start,
         train.hyperparameters
 Writes  models/<variant>.h5, plots/history/<variant>.csv, metrics/train/<variant>.json
-Params  data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, train, variants.<variant>
+Params  backend, precision, deterministic, devices,
+        data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, train, variants.<variant>
 """
 
 import sys
@@ -11,11 +12,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
+
 from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Hyperparameters, Model, Preprocess, Sampling, Train, Variant
-from maskrcnn.project.params import read_params, read_whole
+from maskrcnn.project.config import Feeder, Hyperparameters, Model, Preprocess, Sampling, Train, Variant
+from maskrcnn.project.params import read_params, read_runtime, read_whole
 from maskrcnn.project.rules import read_images_root
 
 
@@ -42,8 +48,9 @@ def main(variant: str, root: Path = Path()) -> None:
         hyperparameters=hyperparameters,
         training="training",
         validation="validation",
+        runtime=read_runtime(params),
     )
-    train(recipe, inputs=root, root=root, stage=f"train/{variant}", name=variant)
+    train(recipe, inputs=root, root=root, stage=f"train/{variant}", name=variant, feeder=params.section(Feeder))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 Reads   weights.<name>.path, data/processed/training.npz
 Writes  models/start/<name>.h5, models/start/<name>.yaml
-Params  model, weights.<name>
+Params  backend, model, weights.<name>
 """
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
+
+from maskrcnn.project.runtime import prepare_runtime
+
+if __name__ == "__main__":
+    prepare_runtime()
 
 from dataclasses import asdict
 from typing import Any

@@ -51,7 +51,7 @@ class Runtime:
     backend: Backend = "tensorflow"
     precision: Precision = "float32"
     deterministic: bool = True
-    devices: Count | Devices = "all"
+    devices: Devices = "all"
 
 
 @dataclass(frozen=True)
@@ -386,9 +386,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Study:
-    """All of `params.yaml`."""
+    """All of `params.yaml`; the keys of `Runtime` have no section."""
 
     scale: str
+    backend: Backend
+    precision: Precision
+    deterministic: bool
+    devices: Devices
+    feeder: Feeder
     data: Data
     synthesize: dict[Name, Synthesize]
     preprocess: Preprocess

@@ -7,7 +7,7 @@ the full path of its key.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from maskrcnn.project.config import Runtime
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.ranges import NAME
 
@@ -88,6 +89,18 @@ def read_params(path: Path) -> Params:
         InputError: if the file is not a mapping.
     """
     return Params(path, read_yaml(path))
+
+
+def read_runtime(params: Params) -> Runtime:
+    """Returns what the network runs on, from the keys of `params.yaml` that have no section.
+
+    Raises:
+        InputError: naming all keys at once that are missing or have a wrong value.
+    """
+    names = [field.name for field in fields(Runtime)]
+    if missing := [name for name in names if name not in params.values]:
+        raise InputError(f"`{params.path}` must have the keys {', '.join(names)}; got no {', '.join(missing)}.")
+    return build(Runtime, {name: params.values[name] for name in names}, "", params.path)
 
 
 def read_whole(kind: type[Section], path: Path) -> Section:

@@ -3,7 +3,8 @@
 import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from maskrcnn.project.notation import SIDE_MULTIPLE
 
@@ -13,6 +14,13 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 def one_of(*names: str) -> str:
     """Returns the pattern of a text that must be one of some names."""
     return f"^({'|'.join(map(re.escape, names))})$"
+
+
+def check_devices(value: object) -> object:
+    """Returns a number of devices or `all`; a union of both ranges would name two faults for one value."""
+    if value == "all" or (type(value) is int and value >= 1):
+        return value
+    raise PydanticCustomError("devices", "at least 1, or all")
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -30,7 +38,7 @@ OptimizerName = Annotated[str, Field(pattern=one_of("sgd", "adam"))]
 Backbone = Annotated[str, Field(pattern=one_of("resnet14", "resnet26", "resnet50", "resnet101"))]
 Backend = Annotated[str, Field(pattern=one_of("tensorflow", "jax"))]
 Precision = Annotated[str, Field(pattern=one_of("float32", "mixed_bfloat16"))]
-Devices = Annotated[str, Field(pattern=one_of("all"))]
+Devices = Annotated[int | str, BeforeValidator(check_devices)]
 Layers = Annotated[str, Field(pattern=one_of("heads", "5+", "4+", "3+", "all"))]
 Part = Annotated[str, Field(pattern=one_of("backbone", "fpn", "rpn_head", "box_head", "mask_head"))]
 LossName = Annotated[

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from math import prod
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
-from maskrcnn.project.config import SYNTHETIC, Candidate, Data, Study
+from maskrcnn.project.config import SYNTHETIC, Candidate, Data, Study, TuningSchedule
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import Params, build
 
@@ -30,7 +31,7 @@ def check_params(params: Params, root: Path) -> Study:
     study = build(Study, params.values, "", params.path)
     drawn = bool(study.synthesize)
     faults = [*find_root_faults(study.data, drawn, root), *find_split_faults(study, root), *find_format_faults(study)]
-    faults += [*find_name_faults(study), *find_search_faults(study)]
+    faults += [*find_name_faults(study), *find_search_faults(study), *find_batch_faults(study)]
     faults += find_comparison_faults(study.coarse.comparisons, study.candidates)
     if faults:
         raise InputError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
@@ -144,6 +145,19 @@ def find_search_faults(study: Study) -> Iterator[str]:
             found = getattr(space, field.name)
             if found is not None and not found[0] < found[1]:
                 yield f"`search.{optimizer}.{field.name}` must be a lower and a higher value; got {list(found)}"
+
+
+def find_batch_faults(study: Study) -> Iterator[str]:
+    """Yields batch sizes that do not divide into equal parts, one for each device and each step of accumulation."""
+    devices = 1 if study.devices == "all" else int(study.devices)
+    for section in ("babysit", "coarse", "hyperband", "pretrain", "train"):
+        schedule: TuningSchedule = getattr(study, section).schedule
+        name = f"{section}.schedule"
+        counts = {"devices": devices, f"{name}.gradient_accumulation": schedule.gradient_accumulation}
+        parts = prod(counts.values())
+        if schedule.batch_size % parts:
+            words = " times ".join(f"`{key}`" for key, count in counts.items() if count > 1)
+            yield f"`{name}.batch_size` must be a multiple of {words}, {parts}; got {schedule.batch_size}"
 
 
 def check_comparisons(comparisons: Mapping[str, Sequence[str]], candidates: Mapping[str, Candidate]) -> None:

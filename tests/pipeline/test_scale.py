@@ -13,6 +13,7 @@ from maskrcnn.project.config import (
     Compare,
     Data,
     Draw,
+    Feeder,
     Hyperband,
     Model,
     Predict,
@@ -28,12 +29,13 @@ from maskrcnn.project.config import (
     Train,
     Variant,
 )
-from maskrcnn.project.params import read_params, read_yaml
+from maskrcnn.project.params import read_params, read_runtime, read_yaml
 from stages.scale import find_faults, main, write_merged
 
 ROOT = Path(__file__).parents[2]
 SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
 SECTIONS = (
+    Feeder,
     Data,
     Preprocess,
     Model,
@@ -150,7 +152,8 @@ def test_every_section_fits_at_every_scale(repository: Path, name: str) -> None:
     for section, kind in SECTIONS_BY_KEY.items():
         for key in params.values[section]:
             params.section(kind, f"{section}.{key}")
-    assert set(params.values) == {"scale", *(kind.__name__.lower() for kind in SECTIONS), *SECTIONS_BY_KEY}
+    runtime = vars(read_runtime(params))
+    assert set(params.values) == {"scale", *runtime, *(kind.__name__.lower() for kind in SECTIONS), *SECTIONS_BY_KEY}
 
 
 @pytest.mark.parametrize("name", ["demo", *SCALES])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from maskrcnn.project.config import Split
-from maskrcnn.project.params import Params, read_params, read_whole, read_yaml
+from maskrcnn.project.config import Runtime, Split
+from maskrcnn.project.params import Params, read_params, read_runtime, read_whole, read_yaml
 from maskrcnn.project.ranges import Name, Positive, one_of
 
 
@@ -151,6 +151,39 @@ def test_a_whole_file_is_one_section(tmp_path: Path) -> None:
     (tmp_path / "test.yaml").write_text("images: a\ntruth: b\ncities: munster\ninstance_maps: true\n")
     with pytest.raises(ValueError, match=r"test\.yaml` must be valid; `test\.cities` must be a list"):
         read_whole(Split, tmp_path / "test.yaml")
+
+
+RUNTIME = {"backend": "jax", "precision": "mixed_bfloat16", "deterministic": False, "devices": 2}
+
+
+def test_the_runtime_has_no_section() -> None:
+    params = Params(Path("params.yaml"), {"scale": "demo", **RUNTIME})
+    assert read_runtime(params) == Runtime("jax", "mixed_bfloat16", False, 2)
+
+
+@pytest.mark.parametrize("key", RUNTIME)
+def test_every_key_of_the_runtime_must_be_there(key: str) -> None:
+    values = {name: value for name, value in RUNTIME.items() if name != key}
+    with pytest.raises(ValueError, match=rf"`params\.yaml` must have the keys backend, .*, devices; got no {key}\.$"):
+        read_runtime(Params(Path("params.yaml"), values))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("backend", "torch", r"`backend` must be one of tensorflow, jax; got 'torch'"),
+        ("precision", "float16", r"`precision` must be one of float32, mixed_bfloat16; got 'float16'"),
+        ("deterministic", "yes", r"`deterministic` must be true or false; got 'yes'"),
+        ("devices", 0, r"`devices` must be at least 1, or all; got 0"),
+        ("devices", True, r"`devices` must be at least 1, or all; got True"),
+        ("devices", 1.5, r"`devices` must be at least 1, or all; got 1\.5"),
+        ("devices", "two", r"`devices` must be at least 1, or all; got 'two'"),
+        ("devices", None, r"valid; `devices` must be at least 1, or all; got None\.$"),
+    ],
+)
+def test_a_wrong_runtime_is_refused(key: str, value: Any, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        read_runtime(Params(Path("params.yaml"), RUNTIME | {key: value}))
 
 
 def test_params_are_yaml_1_2(tmp_path: Path) -> None:

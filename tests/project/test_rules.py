@@ -104,12 +104,28 @@ def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
             r"must name candidates that differ in optimizer alone; got reference, other_start, which differ in start",
         ),
         ({"coarse__comparisons__start": ["reference"]}, r"which differ in nothing"),
+        (
+            {"train__schedule__gradient_accumulation": 3},
+            r"`train\.schedule\.batch_size` must be a multiple of `train\.schedule\.gradient_accumulation`, 3; got 4",
+        ),
+        (
+            {"devices": 3},
+            r"`babysit\.schedule\.batch_size` must be a multiple of `devices`, 3; got 4; `coarse\..*; `pre",
+        ),
+        (
+            {"devices": 4, "coarse__schedule__gradient_accumulation": 2},
+            r"valid; `coarse\.schedule\.batch_size` must be a multiple of `devices` times `coarse\..*, 8; got 4\.$",
+        ),
         ({"variants__../mine": DEMO["variants"]["base"]}, r"`variants` must have keys that are of letters"),
     ],
 )
 def test_contradictions_are_named(tmp_path: Path, values: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         check_params(change(**values), tmp_path)
+
+
+def test_batches_that_divide_into_equal_parts_are_valid(tmp_path: Path) -> None:
+    check_params(change(devices=2, train__schedule__gradient_accumulation=2), tmp_path)
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:

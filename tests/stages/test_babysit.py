@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.learning.recipe import RANDOM, Recipe
-from maskrcnn.project.config import Hyperparameters, Model, Sampling, TuningSchedule, Variant
+from maskrcnn.project.config import Feeder, Hyperparameters, Model, Runtime, Sampling, TuningSchedule, Variant
 from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.babysitting import LearningVerdict
 from maskrcnn.tuning.findings import read_finding
@@ -40,6 +40,7 @@ def root(tmp_path: Path) -> Path:
     params["babysit"] |= {"fall": 0.2, "backbone": "resnet26"}
     params["babysit"]["hyperparameters"] |= {"learning_rate": 1e-3}
     params["babysit"]["schedule"] |= {"epochs": 2}
+    params |= {"backend": "jax", "feeder": {"workers": 3, "cache": False}}
     YAML().dump(params, tmp_path / "params.yaml")
     (tmp_path / "data/processed").mkdir(parents=True)
     (tmp_path / "data/processed/reduced_training.npz").touch()
@@ -66,8 +67,9 @@ def test_the_reduced_split_is_learned_and_validated_on(root: Path, assembly: Fak
         hyperparameters=Hyperparameters("adam", 1e-3, 0.9, 0.0),
         training="reduced_training",
         validation="reduced_training",
+        runtime=Runtime("jax"),
     )
-    assert assembly.calls == [(expected, root)]
+    assert assembly.calls == [(expected, root, Feeder(workers=3))]
     assert assembly.trainer.learned == [(expected.hyperparameters, 1), (expected.hyperparameters, 2)]
 
 

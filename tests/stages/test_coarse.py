@@ -7,7 +7,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.learning.recipe import Recipe
-from maskrcnn.project.config import Candidate, Hyperparameters, Model, Sampling, TuningSchedule, Variant
+from maskrcnn.project.config import (
+    Candidate,
+    Feeder,
+    Hyperparameters,
+    Model,
+    Runtime,
+    Sampling,
+    TuningSchedule,
+    Variant,
+)
 from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.sweeps import Sweep, SweptRate, read_sweep
 from stages import coarse
@@ -23,6 +32,7 @@ def root(tmp_path: Path) -> Path:
     params = read_yaml(ROOT / "params.yaml")
     params["coarse"] |= {"learning_rates": [0.01, 0.001, 0.0001]}
     params["coarse"]["schedule"] |= {"epochs": 3}
+    params |= {"backend": "jax", "feeder": {"workers": 3, "cache": False}}
     YAML().dump(params, tmp_path / "params.yaml")
     for name in (
         "data/processed/reduced_training.npz",
@@ -60,8 +70,9 @@ def test_the_candidate_is_trained_at_every_rate(root: Path, monkeypatch: pytest.
         hyperparameters=None,
         training="reduced_training",
         validation="reduced_validation",
+        runtime=Runtime("jax"),
     )
-    assert assembly.calls == [(expected, root)]
+    assert assembly.calls == [(expected, root, Feeder(workers=3))]
     rates = [Hyperparameters("sgd", rate, 0.8, 0.002) for rate in (0.001, 0.0001)]
     assert assembly.trainer.learned == [(rate, epoch) for rate in rates for epoch in (1, 2, 3)]
 

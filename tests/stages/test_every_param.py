@@ -19,8 +19,10 @@ import pytest
 from maskrcnn.learning import fit
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project import config
-from maskrcnn.project.params import read_yaml
+from maskrcnn.project.config import Feeder
+from maskrcnn.project.params import read_params, read_runtime, read_yaml
 from maskrcnn.project.ranges import NAME
+from maskrcnn.project.runtime import choose_settings
 from maskrcnn.results.predictions import Predictions
 from stages import babysit, coarse, hyperband, predict, pretrain, train
 from tests.pipeline.test_params import documented
@@ -32,6 +34,7 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 KINDS = {
+    "": config.Runtime,  # keys without a section
     "data": config.Data,
     "preprocess": config.Preprocess,
     "model": config.Model,
@@ -47,7 +50,12 @@ KINDS = {
     "predict": config.Predict,
 }
 # Values that the rules of `change` would not make different enough.
-SPECIAL = {"train.hyperparameters": "other.yaml", "babysit.fall": 0.9, "search.sgd.learning_rate": [2e-5, 3e-5]}
+SPECIAL = {
+    "devices": 2,
+    "train.hyperparameters": "other.yaml",
+    "babysit.fall": 0.9,
+    "search.sgd.learning_rate": [2e-5, 3e-5],
+}
 FIRST: dict[Any, Any] = {str: "x", dict: {}, tuple: (), float: 1.0}  # values to change where there is none
 WRITTEN = ("tuning", "plots", "metrics")
 HYPERPARAMETERS = "optimizer: sgd\nlearning_rate: {}\nmomentum: 0.9\nweight_decay: 0.0\n"
@@ -62,14 +70,14 @@ class Stage:
     sections: tuple[str, ...]
 
 
-SHARED = ("data", "preprocess", "model", "sampling")
+SHARED = ("", "data", "preprocess", "model", "sampling")
 STAGES = {
     "train": Stage(train, ("base",), (*SHARED, "train", "variants.base")),
     "pretrain": Stage(pretrain, (), (*SHARED, "pretrain")),
     "babysit": Stage(babysit, (), (*SHARED, "babysit")),
     "coarse": Stage(coarse, ("reference",), (*SHARED, "coarse", "candidates.reference")),
     "hyperband": Stage(hyperband, ("sgd",), (*SHARED, "hyperband", "search.sgd")),
-    "predict": Stage(predict, ("base",), ("model", "predict")),
+    "predict": Stage(predict, ("base",), ("", "model", "predict")),
 }
 
 
@@ -77,7 +85,7 @@ def find_leaves(kind: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     """Yields name, type and default of every field of a section and of the sections in it."""
     types = get_type_hints(kind, include_extras=True)
     for entry in fields(kind):
-        name, hint = f"{path}.{entry.name}", types[entry.name]
+        name, hint = f"{path}.{entry.name}".removeprefix("."), types[entry.name]
         if is_dataclass(hint):
             yield from find_leaves(hint, name)
         else:
@@ -133,7 +141,12 @@ def make_params() -> dict[str, Any]:
 
 
 def observe(name: str, params: dict[str, Any]) -> str:
-    """Runs a stage without its network; returns all that it assembles, trains with and writes."""
+    """Returns all that a stage assembles, trains with and writes, and the settings of Keras."""
+    return "\n".join(run(name, params).notes)
+
+
+def run(name: str, params: dict[str, Any]) -> "Seen":
+    """Runs a stage without its network."""
     stage, seen = STAGES[name], Seen()
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         root = Path(folder)
@@ -148,7 +161,9 @@ def observe(name: str, params: dict[str, Any]) -> str:
         seen.note("learned", seen.assembly.trainer.learned)
         for path in sorted(path for folder in WRITTEN for path in (root / folder).rglob("*.*")):
             seen.note(path.relative_to(root).as_posix(), path.read_text())
-    return "\n".join(seen.notes)
+        runtime = read_runtime(read_params(root / "params.yaml"))
+    seen.note("settings", choose_settings(runtime, Path("root")))  # every script of `STAGES` calls `prepare_runtime`
+    return seen
 
 
 class EndOfTest(Exception):
@@ -166,6 +181,8 @@ class Learner(FakeTrainer):
 
 class Seen:
     """What a stage hands over to what is replaced here."""
+
+    feeder: Feeder | None = None
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -199,12 +216,13 @@ class Seen:
 
         return call
 
-    def assemble(self, recipe: Recipe, root: Path) -> Any:
+    def assemble(self, recipe: Recipe, root: Path, feeder: Feeder) -> Any:
         # All that `assemble` does not use must show elsewhere.
         unused = {"epochs": 0, "cosine": None, "patience": None}
         schedule = {key: value for key, value in vars(recipe.schedule).items() if key not in unused}
         self.note("recipe", vars(replace(recipe, hyperparameters=None)) | {"schedule": schedule})
-        return self.assembly(recipe, root)
+        self.feeder = feeder
+        return self.assembly(recipe, root, feeder)
 
     def fit(self, *_: Any, hyperparameters: Any, schedule: Any, **__: Any) -> dict[str, float]:
         self.note("fit", hyperparameters, schedule.epochs, schedule.cosine, schedule.patience)
@@ -269,13 +287,25 @@ def test_exactly_the_declared_params_change_what_a_stage_does(name: str, path: s
     assert differs == is_declared(name, path)
 
 
+TRAININGS = ["train", "pretrain", "babysit", "coarse", "hyperband"]
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_how_images_are_read_reaches_the_batches_and_changes_nothing_else(name: str) -> None:
+    seen = run(name, make_params() | {"feeder": {"workers": 3, "cache": True}})
+    assert seen.feeder == Feeder(3, True)
+    assert "\n".join(seen.notes) == observe_base(name)
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_the_same_params_do_the_same(name: str) -> None:
     assert observe(name, make_params()) == observe_base(name)
 
 
-@pytest.mark.parametrize("name", ["train", "pretrain", "babysit", "coarse", "hyperband"])
+@pytest.mark.parametrize("name", TRAININGS)
 def test_all_sections_of_a_stage_are_covered(name: str) -> None:
     stage = STAGES[name]
     listed = documented(Path(stage.module.__file__).read_text())
-    assert {entry.partition(".")[0] for entry in listed} == {section.partition(".")[0] for section in stage.sections}
+    runtime = {field.name for field in fields(config.Runtime)}
+    sections = {section.partition(".")[0] for section in stage.sections if section}
+    assert {entry.partition(".")[0] for entry in listed} == runtime | sections

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.learning.recipe import Recipe
-from maskrcnn.project.config import Candidate, Model, Sampling, SearchSpace, TuningSchedule, Variant
+from maskrcnn.project.config import Candidate, Feeder, Model, Runtime, Sampling, SearchSpace, TuningSchedule, Variant
 from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.candidates import CoarseBest, Interval
 from maskrcnn.tuning.findings import write_finding
@@ -27,6 +27,7 @@ def root(tmp_path: Path) -> Path:
     """A folder with the demo's params and input files without meaning."""
     params = read_yaml(ROOT / "params.yaml")
     params["hyperband"]["schedule"] |= {"epochs": 2}
+    params |= {"backend": "jax", "feeder": {"workers": 3, "cache": False}}
     YAML().dump(params, tmp_path / "params.yaml")
     for name in (
         "data/processed/reduced_training.npz",
@@ -63,8 +64,9 @@ def test_the_network_is_assembled_once(root: Path, monkeypatch: pytest.MonkeyPat
         hyperparameters=None,
         training="reduced_training",
         validation="reduced_validation",
+        runtime=Runtime("jax"),
     )
-    assert assembly.calls == [(expected, root)]
+    assert assembly.calls == [(expected, root, Feeder(workers=3))]
 
 
 def test_table_and_history_are_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from maskrcnn.learning.recipe import Assembly, Recipe
 from maskrcnn.learning.trainer import Divergence
-from maskrcnn.project.config import Hyperparameters
+from maskrcnn.project.config import Feeder, Hyperparameters
 from maskrcnn.tuning.trial_runner import TrialRunner
 
 GOOD_RATE = 1e-4
@@ -65,7 +65,7 @@ def make_runner(**arguments: Any) -> TrialRunner:
 
 
 class FakeAssembly:
-    """Replaces `assemble`: keeps the recipes that it is given and returns a fake trainer.
+    """Replaces `assemble`: keeps what it is given and returns a fake trainer.
 
     Args:
         trainer: The trainer to return; one made of `arguments` if it is None.
@@ -73,8 +73,8 @@ class FakeAssembly:
 
     def __init__(self, trainer: FakeTrainer | None = None, **arguments: Any):
         self.trainer = trainer or FakeTrainer(**arguments)
-        self.calls: list[tuple[Recipe, Path]] = []
+        self.calls: list[tuple[Recipe, Path, Feeder]] = []
 
-    def __call__(self, recipe: Recipe, root: Path) -> Assembly:
-        self.calls.append((recipe, root))
+    def __call__(self, recipe: Recipe, root: Path, feeder: Feeder) -> Assembly:
+        self.calls.append((recipe, root, feeder))
         return Assembly(self.trainer, None, None)  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""Prepares a process for the backend of `params.yaml`, before Keras is imported."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from maskrcnn.project.command import exit_on_bad_input
+from maskrcnn.project.config import Runtime
+from maskrcnn.project.errors import InputError
+from maskrcnn.project.params import read_params, read_runtime
+
+LOCKS = {
+    ("tensorflow", "cpu"): "requirements/cpu.txt",
+    ("tensorflow", "gpu"): "requirements/gpu.txt",
+    ("jax", "cpu"): "requirements/jax.txt",
+    ("jax", "gpu"): "requirements/jax-gpu.txt",
+}
+
+
+def prepare_runtime(root: Path = Path()) -> None:
+    """Sets the environment of this process as `params.yaml` says; bad input exits with its message.
+
+    A script calls this before it imports Keras, which reads its settings once. So a stage has the same backend
+    wherever it is started; the variables and files that Keras takes its settings from otherwise change nothing.
+
+    Args:
+        root: Folder of the repository.
+    """
+    with exit_on_bad_input():
+        runtime = read_runtime(read_params(root / "params.yaml"))
+        check_installed(runtime.backend)
+    for name in [name for name in os.environ if name.startswith("KERAS_")]:
+        del os.environ[name]
+    os.environ.update(choose_settings(runtime, root))
+    for name, value in choose_defaults(root).items():
+        os.environ.setdefault(name, value)
+
+
+def check_installed(backend: str) -> None:
+    """Refuses a backend that is not installed.
+
+    Raises:
+        InputError: with the command that installs it.
+    """
+    if find_spec(backend) is None:
+        raise InputError(f"`backend` must be installed; got {backend}, {advise_installation(backend)}.")
+
+
+def advise_installation(backend: str, device: str = "cpu") -> str:
+    """Returns in words how a backend is installed; `device` is `cpu` or `gpu`."""
+    make = f"make doctor BACKEND={backend} DEVICE={device}"
+    return f"`{make}` or `pip install -r {LOCKS[backend, device]}` installs it"
+
+
+def choose_settings(runtime: Runtime, root: Path) -> dict[str, str]:
+    """Returns the variables that decide results, whatever the environment holds.
+
+    `KERAS_HOME` names a folder of this repository, because `~/.keras/keras.json` may hold the settings of another
+    project: the order of axes, the type of weights, the epsilon of layers.
+    """
+    settings = {"KERAS_BACKEND": runtime.backend, "KERAS_HOME": str(find_folder(root, ".keras_cache"))}
+    if runtime.deterministic and runtime.backend == "jax":
+        flags = os.environ.get("XLA_FLAGS", "")
+        settings["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    if runtime.deterministic and runtime.backend == "tensorflow":
+        settings["TF_DETERMINISTIC_OPS"] = "1"
+    return settings
+
+
+def choose_defaults(root: Path) -> dict[str, str]:
+    """Returns the variables that change no result; those of the environment come first.
+
+    JAX keeps what it has compiled in a folder of the repository: a second start of a training needs no compilation.
+    """
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(find_folder(root, ".jax_cache")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    }
+
+
+def find_folder(root: Path, name: str) -> Path:
+    """Returns a folder of the repository; of the original one where DVC runs an experiment in a temporary copy."""
+    return Path(os.environ.get("DVC_ROOT", root)).resolve() / name
