@@ -136,7 +136,7 @@ def masked_sum(values: Float[Array, "*shape"], weights: Shaped[Array, "*shape"])
 
 
 def mean_loss(loss: LossSum) -> MeanLoss:
-    """Returns a sum divided by its count; 0 and a gradient of 0 if nothing counts. See `MeanLoss` for several devices."""
+    """Returns a sum divided by its count, 0 with a gradient of 0 if nothing counts; of all devices, see `MeanLoss`."""
     count = mean_over_devices(loss.count)
     return MeanLoss(loss.total / ops.maximum(count, keras.config.epsilon()), count)
 

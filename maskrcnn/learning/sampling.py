@@ -9,8 +9,11 @@ import keras
 from jaxtyping import Bool, Float, Int, Num, Shaped
 from keras import ops
 
+from maskrcnn.network.ops import runs_on_cpu
 from maskrcnn.network.ops.boxes import areas, pairwise_ioa, pairwise_iou
 from maskrcnn.project.notation import Array
+
+TRUTHS_A_ROUND = 8  # that an accelerator compares with the anchors in one round of `match_anchors`
 
 # Of every anchor: its highest IoU with a truth, that truth, whether it is the best of some truth, highest crowd IoU
 _Overlaps = tuple[Float[Array, "B A"], Int[Array, "B A"], Bool[Array, "B A"], Float[Array, "B A"]]
@@ -63,12 +66,23 @@ def match_anchors(
         matches = ops.where(iou > best, index, matches)
         return ops.maximum(best, iou), matches, is_best, best_crowd
 
-    # One truth at a time, up to the last: half a million anchors times all truths would take gigabytes.
-    places = ops.arange(1, gt_boxes.shape[1] + 1, dtype="int32")
-    truth_count = ops.max(ops.where(is_truth | is_crowd, places, 0))
+    def add_truths(number: int | Int[Array, ""], state: _Overlaps) -> _Overlaps:
+        for offset in range(TRUTHS_A_ROUND):
+            state = add_truth(number * TRUTHS_A_ROUND + offset, state)
+        return state
+
+    # One truth at a time: half a million anchors times all truths would take gigabytes.
     nothing = ops.zeros_like(gt_boxes[:, :1, 0]) + ops.zeros(anchors.shape[1])
     start = (nothing, ops.cast(nothing, "int32"), nothing > 0, nothing)
-    best, matches, is_best, best_crowd = ops.fori_loop(0, truth_count, add_truth, start)
+    if runs_on_cpu():
+        places = ops.arange(1, gt_boxes.shape[1] + 1, dtype="int32")
+        truth_count = ops.max(ops.where(is_truth | is_crowd, places, 0))
+        best, matches, is_best, best_crowd = ops.fori_loop(0, truth_count, add_truth, start)
+    else:
+        # A loop that ends with the last truth would make the host wait for the device in every round.
+        gt_boxes, is_truth, is_crowd = (_fill_up(values) for values in (gt_boxes, is_truth, is_crowd))
+        rounds = gt_boxes.shape[1] // TRUTHS_A_ROUND
+        best, matches, is_best, best_crowd = ops.fori_loop(0, rounds, add_truths, start)
     positive = (best >= positive_iou) | is_best
     negative = (best < negative_iou) & (best_crowd < crowd_iou) & ~positive
     return ops.cast(positive, "int32") - ops.cast(negative, "int32"), matches
@@ -124,6 +138,12 @@ def truth_kinds(
 def _column(values: Shaped[Array, "B G *rest"], index: int | Int[Array, ""]) -> Shaped[Array, "B 1 *rest"]:
     """Takes one column of some values."""
     return ops.expand_dims(ops.take(values, index, axis=1), 1)
+
+
+def _fill_up(values: Shaped[Array, "B G *rest"]) -> Shaped[Array, "B _ *rest"]:
+    """Pads the truths with zeros to a multiple of `TRUTHS_A_ROUND`."""
+    padding = -values.shape[1] % TRUTHS_A_ROUND
+    return ops.pad(values, [[0, 0], [0, padding]] + [[0, 0]] * (len(values.shape) - 2))
 
 
 def _only(values: Float[Array, "B N G"], kept: Bool[Array, "B G"]) -> Float[Array, "B N G"]:

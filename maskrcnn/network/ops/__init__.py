@@ -1,4 +1,4 @@
-"""Arithmetic on arrays: no weights, no settings, no files. Here, the choice of TensorFlow's own kernels."""
+"""Arithmetic on arrays: no weights, no settings, no files. Here, what they choose by the device."""
 
 from keras import backend
 
@@ -10,8 +10,15 @@ def uses_native_kernels() -> bool:
     same values: on a GPU the gradient of `tf.image.crop_and_resize` has no deterministic kernel, and XLA, which Keras
     switches on for GPUs, has no kernel of `tf.image.crop_and_resize` at all.
     """
-    if backend.backend() != "tensorflow":
-        return False
+    return backend.backend() == "tensorflow" and runs_on_cpu()
+
+
+def runs_on_cpu() -> bool:
+    """Returns whether the backend sees no other devices than CPUs."""
+    if backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
     import tensorflow as tf
 
     return all(device.device_type == "CPU" for device in tf.config.get_visible_devices())
