@@ -1,12 +1,14 @@
 """Which truth each anchor and each proposal belongs to."""
 
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maskrcnn.learning import sampling
 from maskrcnn.learning.sampling import match_anchors, match_proposals, truth_kinds
 from tests.backends import run
 
@@ -146,3 +148,23 @@ def test_padding_and_the_order_of_truths_change_nothing(matcher, entries, order)
     padded = [*entries, (NOWHERE, 0, False), (NOWHERE, 0, False)]
     labels, _ = match(matcher, ANCHORS, *zip(*padded, strict=True))
     assert match(matcher, ANCHORS, *zip(*(padded[i] for i in order), strict=True))[0] == labels
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), truth_count=st.integers(0, 11))
+def test_an_accelerator_labels_anchors_as_a_cpu_does(seed: int, truth_count: int) -> None:
+    rng = np.random.default_rng(seed)
+    corners = rng.integers(0, 30, (2, 60, 2))
+    anchors = np.concatenate([corners, corners + rng.integers(1, 20, (2, 60, 2))], axis=2).astype(np.float32)
+    truths = anchors[1:, :11] + rng.integers(-2, 3, (1, 11, 4)).astype(np.float32)
+    class_ids = (np.arange(11) < truth_count).astype(np.int32)[None]
+    truth = (truths, class_ids, rng.random((1, 11)) < 0.2)
+    expected = run(match_anchors, anchors[0], *truth)
+    with patch.object(sampling, "runs_on_cpu", lambda: False):
+        found = run(_match_as_on_accelerator, anchors[0], *truth)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _match_as_on_accelerator(*arguments):
+    return match_anchors(*arguments)

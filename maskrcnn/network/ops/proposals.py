@@ -10,11 +10,14 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float, Int, Int32, Shaped
 from keras import ops
 
-from maskrcnn.network.ops import uses_native_kernels
+from maskrcnn.network.ops import runs_on_cpu, uses_native_kernels
 from maskrcnn.network.ops.boxes import IMAGE_WINDOW, clip_boxes, decode_deltas, pairwise_iou
 from maskrcnn.project.notation import Array
 
-BLOCK_SIZE = 512  # boxes that the portable suppression compares with each other at once
+# Boxes that the portable suppression compares with each other at once. On an accelerator few large blocks are best: the
+# host waits for the device wherever a loop ends by a computed condition.
+CPU_BLOCK, ACCELERATOR_BLOCK = 512, 2048
+ROUNDS = 16  # of suppression in a block before a loop checks that nothing changes any more; more than usually needed
 GRID_COLUMNS = 9  # of the grid that classes are shifted to: the 81 classes of COCO fill a square
 
 
@@ -93,7 +96,7 @@ def _portable_nms(
     max_count: int,
     iou_threshold: float,
     score_threshold: float,
-    block_size: int = BLOCK_SIZE,
+    block_size: int | None = None,
 ) -> tuple[Int32[Array, "B {max_count}"], Bool[Array, "B {max_count}"]]:
     """Chooses among the boxes in descending order of score, one block at a time, until `max_count` are chosen.
 
@@ -101,7 +104,8 @@ def _portable_nms(
     better one of the same block. Arrays that compare boxes have at most `block_size * max(block_size, max_count)`
     elements for each image; all others grow linearly with the number of boxes.
     """
-    num_boxes = boxes.shape[-2]
+    num_boxes, on_cpu = boxes.shape[-2], runs_on_cpu()
+    block_size = block_size or (CPU_BLOCK if on_cpu else ACCELERATOR_BLOCK)
     size, num_chosen = min(block_size, num_boxes), min(max_count, num_boxes)
     order = ops.cast(ops.argsort(-scores, axis=-1), "int32")
     boxes = ops.take_along_axis(boxes, order[..., None], axis=-2)
@@ -123,7 +127,11 @@ def _portable_nms(
 
     # `chosen` holds ranks in ascending order, `num_boxes` as padding.
     nothing = ops.full((ops.shape(boxes)[0], num_chosen), num_boxes, dtype="int32")
-    _, chosen = ops.while_loop(wants_more, choose, (ops.convert_to_tensor(0, "int32"), nothing))
+    state = (ops.convert_to_tensor(0, "int32"), nothing)
+    if on_cpu:
+        _, chosen = ops.while_loop(wants_more, choose, state)
+    else:
+        _, chosen = ops.fori_loop(0, num_blocks, lambda _, state: choose(*state), state)
     valid = chosen < num_boxes
     indices = ops.where(valid, ops.take_along_axis(order, ops.where(valid, chosen, 0), axis=-1), 0)
     padding = ((0, 0), (0, max_count - num_chosen))
@@ -152,7 +160,12 @@ def _greedy(overlaps: Bool[Array, "B N N"], alive: Bool[Array, "B N"]) -> Bool[A
         suppressed = ops.any(ops.logical_and(suppresses, kept[..., None, :]), axis=-1)
         return ops.logical_and(alive, ops.logical_not(suppressed)), kept
 
-    kept, _ = ops.while_loop(lambda kept, previous: ops.any(kept != previous), settle, settle(alive, alive))
+    state = (
+        settle(alive, alive)
+        if runs_on_cpu()
+        else ops.fori_loop(0, ROUNDS, lambda _, state: settle(*state), (alive, alive))
+    )
+    kept, _ = ops.while_loop(lambda kept, previous: ops.any(kept != previous), settle, state)
     return kept
 
 

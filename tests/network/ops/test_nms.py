@@ -3,6 +3,7 @@
 import math
 import re
 from functools import cache, partial
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,14 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import backend, ops
 
+from maskrcnn.network.ops import proposals
 from maskrcnn.network.ops.proposals import _portable_nms, batched_nms, separate_classes
 
 NUM_BOXES = 12
 NEVER = float("-inf")
+
+
+def as_on_accelerator(*arguments):
+    """Runs the loops that an accelerator runs, with one round of suppression before the last loop."""
+    with patch.object(proposals, "runs_on_cpu", lambda: False), patch.object(proposals, "ROUNDS", 1):
+        return _portable_nms(*arguments, block_size=5)
+
+
 both_ways = pytest.mark.parametrize(
     "choose",
-    [batched_nms, _portable_nms, partial(_portable_nms, block_size=5), partial(_portable_nms, block_size=1)],
-    ids=["public", "portable", "blocks of 5", "blocks of 1"],
+    [
+        batched_nms,
+        _portable_nms,
+        partial(_portable_nms, block_size=5),
+        partial(_portable_nms, block_size=1),
+        as_on_accelerator,
+    ],
+    ids=["public", "portable", "blocks of 5", "blocks of 1", "as on an accelerator"],
 )
 
 
