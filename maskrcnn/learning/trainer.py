@@ -1,6 +1,5 @@
 """Training a network: traced once, restarted as often as wanted, stopped and resumed exactly."""
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
@@ -10,25 +9,13 @@ import pandas as pd
 from numpy import ndarray
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.learning.epochs import Row, is_finite, make_row
+from maskrcnn.learning.epochs import Row
 from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
+from maskrcnn.learning.watch import Watch
 from maskrcnn.network.model import MaskRCNN
 from maskrcnn.project.config import Hyperparameters, Sampling
 from maskrcnn.project.errors import InputError
-
-
-class Divergence(InputError):
-    """A loss became NaN or infinite.
-
-    Args:
-        epoch: Counted from 1.
-        step: Optimizer steps since the beginning; the epoch's last one if it was a loss of the validation.
-    """
-
-    def __init__(self, epoch: int, step: int):
-        super().__init__(f"`learning_rate` must keep the loss finite; it diverged in epoch {epoch}, step {step}.")
-        self.epoch, self.step = epoch, step
 
 
 class Trainer:
@@ -105,7 +92,7 @@ class Trainer:
             Divergence: if a loss becomes NaN or infinite, in training or validation.
         """
         training.epoch = first_epoch
-        watch = _Watch(len(training))
+        watch = Watch(len(training), training.batch_size)
         self.loss_model.fit(
             training,
             validation_data=validation,
@@ -113,7 +100,7 @@ class Trainer:
             initial_epoch=first_epoch,
             shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
             callbacks=[watch, *callbacks],
-            verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or a line per epoch in log files
+            verbose=2,  # a line for each epoch; Keras' progress bar would wait for the device in every step
         )
         if watch.divergence:
             raise watch.divergence
@@ -143,37 +130,6 @@ class Trainer:
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.loss_model.variables, *self.loss_model.optimizer.variables]
-
-
-class _Watch(keras.callbacks.Callback):
-    """Keeps the row of every epoch and stops at the first loss that is not finite.
-
-    Keras' `TerminateOnNaN` checks neither the validation nor the single losses. This callback does not raise: Keras
-    would not end the thread that feeds it.
-    """
-
-    def __init__(self, steps: int):
-        super().__init__()
-        self.steps = steps
-        self.rows: list[Row] = []
-        self.divergence: Divergence | None = None
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Row | None = None) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: Row | None = None) -> None:
-        self._check(logs, batch + 1)
-
-    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
-        self._check(logs, self.steps)
-        if self.divergence is None:
-            self.rows.append(make_row(epoch, logs))
-
-    def _check(self, logs: Row | None, step: int) -> None:
-        if not is_finite(logs or {}) and self.divergence is None:
-            self.divergence = Divergence(self.epoch + 1, self.epoch * self.steps + step)
-            self.model.stop_training = True
 
 
 def fix_randomness(seed: int) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.learning.trainer import Divergence, Trainer
+from maskrcnn.learning.trainer import Trainer
+from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.tuning.training_runs import TrainingRun, read_run, read_run_state, write_run
 

@@ -37,7 +37,7 @@ class Given(Batches):
 
     def __init__(self, *batches: dict[str, np.ndarray]):
         keras.utils.PyDataset.__init__(self)
-        self.batches, self.seed, self.epoch = batches, None, 0
+        self.batches, self.batch_size, self.seed, self.epoch = batches, 1, None, 0
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -9,7 +9,8 @@ import pytest
 
 from maskrcnn.learning.fit import Progress, fit
 from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
-from maskrcnn.learning.trainer import Divergence, Trainer
+from maskrcnn.learning.trainer import Trainer
+from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Hyperparameters, Schedule
 from tests.learning.scenes import SEED, STEPS, Recorder, break_before_validation, make_trainer, read_split, write_split
 from tests.tiny import network, read

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
-from maskrcnn.learning.trainer import Divergence, Trainer
+from maskrcnn.learning.trainer import Trainer
+from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Hyperparameters
 from tests.learning.scenes import (
     STEPS,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.learning.trainer import Divergence
+from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.command import run
 from maskrcnn.project.errors import InputError
 

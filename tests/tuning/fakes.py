@@ -9,7 +9,7 @@ import pandas as pd
 from numpy import ndarray
 
 from maskrcnn.learning.recipe import Assembly, Recipe
-from maskrcnn.learning.trainer import Divergence
+from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Feeder, Hyperparameters
 from maskrcnn.tuning.trial_runner import TrialRunner
 

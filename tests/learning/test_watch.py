@@ -1,0 +1,137 @@
+"""Watching a training without waiting for the device: how often losses are read, and what is found in them."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from maskrcnn.learning import watch as module
+from maskrcnn.learning.watch import Watch
+from maskrcnn.project.config import Hyperparameters
+from tests.learning.scenes import STEPS, make_trainer, read_split, write_split
+
+
+class Figure:
+    """A loss on a device, which counts how often it is read."""
+
+    reads = 0
+
+    def __init__(self, value: float):
+        self.value = value
+
+    def __float__(self) -> float:
+        Figure.reads += 1
+        return self.value
+
+
+class Clock:
+    """A clock that only moves when it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(Figure, "reads", 0)
+    return clock
+
+
+def make_watch(steps: int) -> Watch:
+    """Returns a watch of batches of two images, at the beginning of its third epoch."""
+    watch = Watch(steps, batch_size=2)
+    watch.set_model(SimpleNamespace(stop_training=False))
+    watch.on_epoch_begin(2)
+    return watch
+
+
+def take_steps(watch: Watch, clock: Clock, losses: list[float], seconds: float) -> int:
+    """Takes steps of some duration until the training is stopped; returns how many there were."""
+    for step, loss in enumerate(losses):
+        clock.now += seconds
+        watch.on_train_batch_end(step, {"loss": Figure(loss)})
+        if watch.model.stop_training:
+            return step + 1
+    return len(losses)
+
+
+def test_losses_are_read_once_a_second_and_a_second_late(clock: Clock) -> None:
+    watch = make_watch(1000)
+    take_steps(watch, clock, [1.0] * 1000, seconds=0.0625)  # 16 steps a second: 62.5 seconds
+    assert Figure.reads == 61
+    assert 16 <= len(watch.unread) <= 32
+    watch.on_epoch_end(2, {"loss": 1.0, "val_loss": 3.0})
+    assert Figure.reads == 61
+    assert watch.rows == [{"epoch": 3, "loss": 1.0, "val_loss": 3.0}]
+    assert watch.divergence is None
+
+
+@pytest.mark.parametrize("first", [1, 7, 16, 17, 18, 33, 500])
+def test_the_first_step_that_is_not_finite_is_found_within_seconds(first: int, clock: Clock) -> None:
+    watch = make_watch(1000)
+    taken = take_steps(watch, clock, [1.0] * (first - 1) + [np.nan] * (1001 - first), seconds=0.0625)
+    assert taken <= first + 2 * 16
+    assert (watch.divergence.epoch, watch.divergence.step) == (3, 2000 + first)
+    watch.on_epoch_end(2, {"loss": np.nan})
+    assert watch.divergence.step == 2000 + first
+    assert watch.rows == []
+
+
+@pytest.mark.parametrize("first", [1, 3, 5])
+def test_it_is_found_at_the_end_of_an_epoch_at_the_latest(first: int, clock: Clock) -> None:
+    watch = make_watch(5)
+    assert take_steps(watch, clock, [1.0] * (first - 1) + [np.inf] * (6 - first), seconds=0.0625) == 5
+    assert Figure.reads == 0
+    watch.on_epoch_end(2, {"loss": np.inf, "val_loss": np.nan})
+    assert watch.divergence.step == 10 + first
+    assert watch.model.stop_training
+
+
+def test_a_loss_of_the_validation_counts_for_the_last_step(clock: Clock) -> None:
+    watch = make_watch(5)
+    take_steps(watch, clock, [1.0] * 5, seconds=0.0625)
+    watch.on_epoch_end(2, {"loss": 1.0, "val_loss": np.nan})
+    assert watch.divergence.step == 15
+
+
+def test_a_terminal_shows_step_rate_and_loss(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    watch = make_watch(1000)
+    take_steps(watch, clock, [1.0] * 16 + [0.5] * 34, seconds=0.0625)
+    # 16 steps of 2 images in a second; the loss is that of a second before
+    lines = capsys.readouterr().out.split("\r\033[K")
+    assert lines == ["", "step 32/1000, 32.0 images/s, loss 1.0000", "step 48/1000, 32.0 images/s, loss 0.5000"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="counts the reads of JAX' arrays")
+def test_no_step_reads_a_value_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import jax
+
+    kind, reads, seen = type(jax.numpy.zeros(())), [], []
+    value = kind._value
+
+    def read(array: jax.Array) -> np.ndarray:
+        reads.append(array)
+        return value.fget(array)
+
+    split = read_split(write_split(tmp_path))
+    trainer = make_trainer(split[0], "sgd")
+    trainer.reset(Hyperparameters("sgd", 0.01, 0.9, 0.0))
+    monkeypatch.setattr(kind, "_value", property(read))
+    monkeypatch.setattr(module, "INTERVAL", 1e6)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(len(reads)))
+    trainer.learn(*split, epochs=2, callbacks=[count])
+    assert len(seen) == 2 * STEPS
+    assert len({*seen[1:STEPS]}) == len({*seen[STEPS:]}) == 1
+    assert len(reads) > seen[-1]  # the figures of an epoch are
