@@ -11,9 +11,10 @@ from maskrcnn.data.batches import Batches
 from maskrcnn.data.records import read_records
 from maskrcnn.learning.checkpoints import fingerprint
 from maskrcnn.learning.trainer import Trainer, fix_randomness
+from maskrcnn.network.devices import spread
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights
-from maskrcnn.project.config import Hyperparameters, Model, Sampling, TuningSchedule, Variant
+from maskrcnn.project.config import Feeder, Hyperparameters, Model, Runtime, Sampling, TuningSchedule, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.ranges import Shape
 
@@ -36,6 +37,7 @@ class Recipe:
         hyperparameters: What the network learns with; None in a stage that tries several.
         training: The split to learn from.
         validation: The split that epochs are compared on.
+        runtime: Backend, precision and devices.
     """
 
     images: str
@@ -49,6 +51,7 @@ class Recipe:
     hyperparameters: Hyperparameters | None
     training: str
     validation: str
+    runtime: Runtime = Runtime()
 
     @property
     def starts_at_random(self) -> bool:
@@ -75,7 +78,7 @@ def records_file(split: str) -> str:
     return f"data/processed/{split}.npz"
 
 
-def assemble(recipe: Recipe, root: Path) -> Assembly:
+def assemble(recipe: Recipe, root: Path, feeder: Feeder = Feeder()) -> Assembly:
     """Builds the network, its trainer and the batches of both splits.
 
     The same recipe and files give the same weights, bit for bit: all random numbers follow from the schedule's seed.
@@ -83,15 +86,32 @@ def assemble(recipe: Recipe, root: Path) -> Assembly:
     Args:
         recipe: What to build.
         root: Folder that all paths of the recipe start from.
+        feeder: How images are read.
     Raises:
         FileNotFoundError: if records or start weights are missing.
-        InputError: if the two splits have different classes.
+        InputError: if the two splits have different classes, or if the devices are not there or cannot share a batch.
     """
-    schedule, variant = recipe.schedule, recipe.variant
-    fix_randomness(schedule.seed)
+    fix_randomness(recipe.schedule.seed, recipe.runtime.deterministic)
+    with spread(recipe.runtime.devices) as device_count:
+        _check_batch_size(recipe.schedule, device_count)
+        training, validation = _open_splits(recipe, root, feeder)
+        return Assembly(_build_trainer(recipe, root, training), training, validation)
+
+
+def _check_batch_size(schedule: TuningSchedule, device_count: int) -> None:
+    if schedule.batch_size % (device_count * schedule.gradient_accumulation):
+        raise InputError(
+            f"`schedule.batch_size` must be a multiple of the devices ({device_count}, see `devices`) times "
+            f"`schedule.gradient_accumulation` ({schedule.gradient_accumulation}); got {schedule.batch_size}."
+        )
+
+
+def _open_splits(recipe: Recipe, root: Path, feeder: Feeder) -> tuple[Batches, Batches]:
+    """Returns the stream to learn from and the images to validate on."""
+    schedule = recipe.schedule
     feed = partial(Batches, root=root / recipe.images, batch_size=schedule.batch_size, instance_cap=recipe.instance_cap)
     records = read_records(root / records_file(recipe.training))
-    training = feed(records, steps=schedule.steps, seed=schedule.seed, augment=variant.augment)
+    training = feed(records, steps=schedule.steps, seed=schedule.seed, augment=recipe.variant.augment)
     validation = feed(read_records(root / records_file(recipe.validation)), steps=schedule.validation_steps)
     if validation.records.catalogue != records.catalogue:
         raise InputError(
@@ -99,12 +119,17 @@ def assemble(recipe: Recipe, root: Path) -> Assembly:
             f"{', '.join(records.catalogue.class_names)}; got {', '.join(validation.records.catalogue.class_names)}. "
             "List them in `data.classes`."
         )
-    network = build_mask_rcnn(
-        image_shape=recipe.image_shape, class_count=len(records.catalogue.class_names), **asdict(recipe.model)
-    )
+    return training, validation
+
+
+def _build_trainer(recipe: Recipe, root: Path, training: Batches) -> Trainer:
+    """Builds the network and its trainer, on the devices of the surrounding `spread`."""
+    variant = recipe.variant
+    class_count = len(training.records.catalogue.class_names)
+    network = build_mask_rcnn(image_shape=recipe.image_shape, class_count=class_count, **asdict(recipe.model))
     if not recipe.starts_at_random:
         read_weights(network, root / variant.start)
-    trainer = Trainer(
+    return Trainer(
         network,
         training,
         layers=variant.layers,
@@ -112,9 +137,8 @@ def assemble(recipe: Recipe, root: Path) -> Assembly:
         sampling=recipe.sampling,
         frozen=variant.frozen,
         loss_weights=variant.loss_weights,
-        live_batch_norm=schedule.live_batch_norm,
+        live_batch_norm=recipe.schedule.live_batch_norm,
     )
-    return Assembly(trainer, training, validation)
 
 
 def fingerprint_recipe(recipe: Recipe, root: Path) -> str:

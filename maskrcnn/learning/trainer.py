@@ -132,10 +132,16 @@ class Trainer:
         return [*self.loss_model.variables, *self.loss_model.optimizer.variables]
 
 
-def fix_randomness(seed: int) -> None:
-    """Seeds all random numbers and makes TensorFlow deterministic, so that processes repeat each other exactly."""
+def fix_randomness(seed: int, deterministic: bool = True) -> None:
+    """Seeds all random numbers, and lets TensorFlow use deterministic operations alone.
+
+    Args:
+        seed: Of all random numbers.
+        deterministic: Whether processes repeat each other exactly on a GPU too. JAX reads `--xla_gpu_deterministic_ops`
+            of XLA_FLAGS instead, when it starts.
+    """
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
+    if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()

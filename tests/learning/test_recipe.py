@@ -1,6 +1,7 @@
 """Every part of a recipe can be seen in what is assembled from it, and changes its fingerprint."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from maskrcnn.learning.loss_model import LEARNING_STAGES
 from maskrcnn.learning.optimizers import OPTIMIZERS
 from maskrcnn.learning.recipe import RANDOM, Assembly, Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import fix_randomness
+from maskrcnn.network.devices import spread
 from maskrcnn.network.layers import BLOCK_COUNTS
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.entries import PARTS
-from maskrcnn.project.config import Hyperparameters, Model, Sampling, Schedule, Variant
+from maskrcnn.project.config import Hyperparameters, Model, Runtime, Sampling, Schedule, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES, make_catalogue
 from tests.tiny import MINI_MASK_SHAPE, make_record
@@ -61,12 +63,17 @@ OTHER = Recipe(
         validation_steps=2,
         cosine=True,
         live_batch_norm=True,
+        gradient_accumulation=3,
+        remat=True,
         patience=1,
+        warmup_steps=6,
+        base_batch_size=7,
     ),
     optimizer="sgd",
     hyperparameters=Hyperparameters("sgd", 1e-4, 0.8, 0.1),
     training="training_other",
     validation="validation_other",
+    runtime=Runtime("jax", "mixed_bfloat16", deterministic=False, devices=1),
 )
 RECIPES = [pytest.param(ONE, id="one"), pytest.param(OTHER, id="other")]
 
@@ -125,7 +132,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def calls() -> list[Any]:
-    """The seeds that were fixed and the networks that were built, in order."""
+    """What was fixed, the devices that were asked for and the networks that were built, in order."""
     return []
 
 
@@ -133,9 +140,13 @@ def calls() -> list[Any]:
 def assemblies(root: Path, calls: list[Any]) -> Iterator[dict[str, Assembly]]:
     """What is assembled from both recipes, by the folder of their images; nothing is trained."""
 
-    def fix_and_note(seed: int) -> None:
-        calls.append(seed)
-        fix_randomness(seed)
+    def fix_and_note(seed: int, deterministic: bool) -> None:
+        calls.append((seed, deterministic))
+        fix_randomness(seed, deterministic)
+
+    def spread_and_note(devices: int | str) -> AbstractContextManager[int]:
+        calls.append(devices)
+        return spread(devices)
 
     def build_and_note(**arguments: Any) -> MaskRCNN:
         calls.append(build_mask_rcnn(**arguments))
@@ -143,6 +154,7 @@ def assemblies(root: Path, calls: list[Any]) -> Iterator[dict[str, Assembly]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe_module, "fix_randomness", fix_and_note)
+        patch.setattr(recipe_module, "spread", spread_and_note)
         patch.setattr(recipe_module, "build_mask_rcnn", build_and_note)
         yield {recipe.images: assemble(recipe, root) for recipe in (ONE, OTHER)}
 
@@ -210,8 +222,11 @@ SEEN: dict[str, Callable[[Assembly], Any]] = {
     "validation": lambda a: a.validation.records.path.stem,
 }
 WEIGHTS = {"variant.start"}  # tested below
+CALLS = {"runtime.deterministic", "runtime.devices"}  # tested below
+EARLIER = {"runtime.backend"}  # chosen before Keras is imported
+UNUSED = {"runtime.precision", "schedule.gradient_accumulation", "schedule.remat"}  # nothing reads them yet
 # Used after assembly, by `fit` and `TrialRunner`: see tests/stages/test_every_param.py.
-LATER = {"schedule.epochs", "schedule.cosine", "schedule.patience"} | {
+LATER = {f"schedule.{name}" for name in ("epochs", "cosine", "patience", "warmup_steps", "base_batch_size")} | {
     f"hyperparameters.{entry.name}" for entry in fields(Hyperparameters)
 }
 
@@ -219,7 +234,7 @@ LATER = {"schedule.epochs", "schedule.cosine", "schedule.patience"} | {
 def test_the_recipes_differ_in_everything_and_the_table_is_complete() -> None:
     one, other = leaves(ONE), leaves(OTHER)
     assert not [path for path in one if one[path] == other[path]]
-    assert SEEN.keys() | WEIGHTS | LATER == one.keys() == other.keys()
+    assert SEEN.keys() | WEIGHTS | CALLS | EARLIER | UNUSED | LATER == one.keys() == other.keys()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -233,8 +248,13 @@ def test_start_weights_are_read_from_their_file(assemblies: dict[str, Assembly],
     assert (tmp_path / "again.h5").read_bytes() == (root / OTHER.variant.start).read_bytes()
 
 
-def test_random_weights_are_drawn_after_the_seed_is_fixed(assemblies: dict[str, Assembly], calls: list[Any]) -> None:
-    expected = [part for recipe in (ONE, OTHER) for part in (recipe.schedule.seed, network(assemblies[recipe.images]))]
+def test_networks_are_built_after_the_seed_is_fixed_on_the_devices_of_the_recipe(
+    assemblies: dict[str, Assembly], calls: list[Any]
+) -> None:
+    expected: list[Any] = []
+    for recipe in (ONE, OTHER):
+        runtime = recipe.runtime
+        expected += [(recipe.schedule.seed, runtime.deterministic), runtime.devices, network(assemblies[recipe.images])]
     assert calls == expected  # and there is no file `RANDOM` below this root
 
 
@@ -290,3 +310,20 @@ def test_splits_of_different_classes_are_refused(root: Path, tmp_path: Path) -> 
     message = r"validation_one.npz` must have the classes of .*, background, car, bus; got background, bus, car\."
     with pytest.raises(InputError, match=message):
         assemble(ONE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("devices", "parts", "message"),
+    [
+        (2, 1, r"`devices` must be all or at most 1, the devices that \w+ sees \(cpu:0\); got 2\."),
+        (
+            1,
+            4,
+            r"must be a multiple of the devices \(1, see `devices`\) times `schedule.grad\w+` \(4\); got 2\.",
+        ),
+    ],
+)
+def test_devices_that_cannot_share_a_batch_are_refused(devices: int, parts: int, message: str, root: Path) -> None:
+    schedule = replace(ONE.schedule, gradient_accumulation=parts)
+    with pytest.raises(InputError, match=message):
+        assemble(replace(ONE, schedule=schedule, runtime=Runtime(devices=devices)), root)
