@@ -23,10 +23,10 @@ class Batches(keras.utils.PyDataset):
     and the seeds of its minibatches included, follows from the seed and its place in the stream alone. Without one it
     is the first images in their order.
 
-    Threads read ahead, across the ends of epochs too, so that a validation does not find or leave an empty feeder.
-    They hold `2 * max(workers, batch_size)` samples at most, of `3 * H * W + G * h * w` bytes each: with 16 threads
-    and 128 truths at 1024x2048, 32 samples of 6.7 MB. Their number changes no bit. Keras' own threads are not used:
-    they start anew in every epoch, do not end after an interrupted one, and would read `epoch` while it moves.
+    Threads read ahead, across the ends of epochs too: neither the first step of an epoch nor its validation waits for a
+    feeder that starts. At most `2 * max(workers, batch_size)` samples are read ahead, of `3 * H * W + G * h * w` bytes
+    each: with 16 threads and 128 truths at 1024x2048, 32 samples of 6.7 MB. The number of threads changes no bit.
+    Keras' own threads are not used: they start anew in every epoch and do not end after an interrupted one.
 
     Args:
         records: The split.

@@ -60,6 +60,10 @@ class ReadAhead(Generic[Sample]):
                 self._samples[position] = self._find(position)
         return [sample.result() for sample in taken]
 
+    def close(self) -> None:
+        """Ends the threads, after the samples that they are reading; nothing can be taken any more."""
+        self._pool.shutdown(cancel_futures=True)
+
     def _find(self, position: int) -> Future[Sample]:
         """Returns what was started for a position, which is forgotten, or starts it."""
         if position in self._samples:

@@ -1,6 +1,7 @@
 """Threads that read ahead."""
 
 import os
+import time
 from threading import Barrier, Event
 
 import cv2
@@ -77,6 +78,21 @@ def test_opencv_uses_no_threads_of_its_own() -> None:
         assert ReadAhead(lambda position: cv2.getNumThreads(), 2).take([0], []) == [1]
     finally:
         cv2.setNumThreads(before)
+
+
+def test_closing_waits_for_what_is_being_read_and_reads_nothing_more() -> None:
+    began, ended = [], []
+
+    def read(position: int) -> None:
+        began.append(position)
+        time.sleep(0.05)
+        ended.append(position)
+
+    read_ahead = ReadAhead(read, 2)
+    read_ahead.take([0], range(1, 50))
+    read_ahead.close()
+    assert sorted(began) == sorted(ended)
+    assert len(ended) < 10
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(3, 3), (40, MOST_WORKERS)])

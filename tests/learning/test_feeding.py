@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+from threading import active_count
 from typing import Any
 
 import keras
@@ -59,10 +60,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_split(tmp_path_factory.mktemp("scenes"))
 
 
-def stream(folder: Path, workers: int, batch_size: int = 2, **arguments: Any) -> Batches:
-    arguments = {"seed": 1, "augment": AUGMENT} | arguments
-    records = read_records(folder / "split.npz")
-    return Batches(records, folder, batch_size=batch_size, instance_cap=4, steps=STEPS, workers=workers, **arguments)
+def stream(folder: Path, workers: int, steps: int = STEPS) -> Batches:
+    return Batches(
+        read_records(folder / "split.npz"),
+        folder,
+        batch_size=2,
+        instance_cap=4,
+        steps=steps,
+        seed=1,
+        augment=AUGMENT,
+        workers=workers,
+    )
 
 
 def fit(batches: Batches, epochs: int = EPOCHS, **arguments: Any) -> list[str]:
@@ -100,6 +108,15 @@ def test_an_interrupted_training_leaves_nothing_behind(workers: int, folder: Pat
     batches = stream(folder, workers)
     assert fit(batches, callbacks=[StopAt(1)]) == served[:2]
     assert fit(batches) == served
+
+
+def test_interrupted_trainings_leave_no_threads(folder: Path) -> None:
+    batches = stream(folder, workers=2, steps=50)
+    counts = []
+    for _ in range(3):
+        fit(batches, callbacks=[StopAt(1)])
+        counts.append(active_count())
+    assert counts[2] == counts[1]
 
 
 @pytest.mark.parametrize("workers", WORKERS)
