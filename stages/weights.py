@@ -2,7 +2,7 @@
 
 Reads   weights.<name>.path, data/processed/training.npz
 Writes  models/start/<name>.h5, models/start/<name>.yaml
-Params  backend, model, weights.<name>
+Params  backend, deterministic, model, weights.<name>
 """
 
 import sys

@@ -21,7 +21,7 @@ TRAININGS = {"pretrain", "babysit", "coarse", "hyperband", "train"}
 RUNTIME: dict[str, set[str]] = {
     "backend": TRAININGS | {"predict", "weights"},
     "precision": TRAININGS | {"predict"},
-    "deterministic": TRAININGS | {"predict"},
+    "deterministic": TRAININGS | {"predict", "weights"},
     "devices": TRAININGS,
     "feeder": set(),
 }

@@ -40,8 +40,10 @@ def read(source: str) -> Iterator[str]:
             case ast.Call(ast.Name("read_images_root")):
                 yield "data"
             case ast.Call(ast.Name("prepare_runtime")):
-                yield "backend"
-            case ast.Call(ast.Name("read_runtime")):
+                yield from ("backend", "deterministic")
+            case ast.Attribute(ast.Call(ast.Name("read_runtime")), key):
+                yield key
+            case ast.keyword(value=ast.Call(ast.Name("read_runtime"))):
                 yield from (field.name for field in fields(Runtime))
             case ast.Subscript(ast.Attribute(ast.Name("params"), "values"), ast.Constant(section)):
                 yield section
