@@ -5,8 +5,10 @@ A finding is one line of the report, with advice where something that the pipeli
 
 import os
 import platform
+import re
 import shutil
-from collections.abc import Iterator, Set
+import subprocess
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -16,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.network.weights.released import tell_source
-from maskrcnn.project.config import DRAWN, SYNTHETIC
-from maskrcnn.project.params import read_params
+from maskrcnn.project.config import DRAWN, SYNTHETIC, Runtime
+from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import check_params
+from maskrcnn.project.runtime import advise_installation
 from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
-BACKENDS = ("tensorflow", "tensorflow-cpu", "jax")
+BACKENDS = ("tensorflow", "tensorflow-cpu", "jax", "jax-cuda12-plugin")
 INSTALL = "`make doctor` installs it, or `pip install -r requirements/cpu.txt`."
 ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 NEEDED_DISK = 5e9  # bytes
@@ -68,7 +71,7 @@ def examine(root: Path) -> Iterator[Finding]:
     yield from find_versions()
     yield Finding("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB")
     yield from examine_study(root)
-    yield from find_devices()
+    yield from examine_runtime(root)
 
 
 def examine_study(root: Path) -> Iterator[Finding]:
@@ -170,13 +173,64 @@ def find_start_weights(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(start, "none", f"`{start}` must exist; {tell_source(Path(start).name)}")
 
 
-def find_devices() -> Iterator[Finding]:
-    """Yields Keras' backend and the devices that it sees; this import takes seconds."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def examine_runtime(root: Path) -> Iterator[Finding]:
+    """Yields what the network runs on; nothing where `params.yaml` is not valid, which `examine_study` reports."""
     try:
-        import keras
-    except ImportError as fault:
-        yield Finding("backend", "none", f"Keras must find its backend; got {fault}. {INSTALL}")
+        runtime = read_runtime(read_params(root / "params.yaml"))
+    except (ValueError, FileNotFoundError):
         return
-    yield Finding("backend", keras.config.backend())
-    yield Finding("devices", ", ".join(keras.distribution.list_devices()))
+    gpus = list_gpus()
+    yield Finding("GPUs of nvidia-smi", ", ".join(gpus) or "none")
+    yield Finding("precision", runtime.precision)
+    try:
+        names = list_devices(runtime.backend)
+    except ImportError as fault:
+        advice = f"`backend` must be installed; {advise_installation(runtime.backend, 'gpu' if gpus else 'cpu')}."
+        yield Finding("backend", f"{runtime.backend}, which fails with: {fault}", advice)
+        return
+    yield Finding("backend", runtime.backend)
+    yield Finding("devices", ", ".join(names), advise_devices(runtime, names, gpus))
+
+
+def list_gpus() -> list[str]:
+    """Returns the GPUs that the driver lists, by their names."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return re.findall(r"^GPU \d+: (.*?) \(", listed.stdout, re.MULTILINE)
+
+
+def list_devices(backend: str) -> list[str]:
+    """Returns the devices that a backend computes on, GPUs if it sees any; the import takes seconds.
+
+    Raises:
+        ImportError: if the backend is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a training may need the memory
+    if backend == "jax":
+        import jax
+
+        return [f"{device.platform}:{device.id}" for device in jax.devices()]
+    import tensorflow as tf
+
+    kinds = [tf.config.list_physical_devices(kind) for kind in ("GPU", "CPU")]
+    return [device.name.removeprefix("/physical_device:").lower() for device in kinds[0] or kinds[1]]
+
+
+def advise_devices(runtime: Runtime, names: Sequence[str], gpus: Sequence[str]) -> str:
+    """Returns what to do about devices that are missing; nothing if none is.
+
+    Args:
+        runtime: What params choose.
+        names: The devices that the backend computes on.
+        gpus: Those that the driver lists.
+    """
+    if gpus and all(name.startswith("cpu") for name in names):
+        hiding = [name for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if name in os.environ]
+        hidden = f" {' and '.join(hiding)} may hide it." if hiding else ""
+        return f"`{runtime.backend}` must see the GPU; {advise_installation(runtime.backend, 'gpu')}.{hidden}"
+    if runtime.devices != "all" and int(runtime.devices) > len(names):
+        return f"`devices` must be all or at most {len(names)}; got {runtime.devices}."
+    return ""

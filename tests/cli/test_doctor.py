@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from maskrcnn.cli import doctor
 from maskrcnn.cli.doctor import IMAGE_COUNTS, Finding
+from maskrcnn.project.config import Runtime
 from maskrcnn.project.params import read_yaml
 from stages import scale
 
@@ -32,6 +33,10 @@ def repository(tmp_path: Path) -> Path:
     for weights in params["weights"].values():
         (tmp_path / weights["path"]).write_bytes(bytes(1_500_000))
     return tmp_path
+
+
+def change_params(root: Path, **values: object) -> None:
+    YAML().dump(read_yaml(root / "params.yaml") | values, root / "params.yaml")
 
 
 def write_frames(root: Path, city: str, count: int) -> None:
@@ -135,10 +140,55 @@ def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(finding.advice for finding in backends)
 
 
-def test_missing_backend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "keras", None)
-    (finding,) = doctor.find_devices()
-    assert "Keras must find its backend" in finding.advice
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_the_backend_of_params_lists_its_devices(repository: Path, backend: str) -> None:
+    change_params(repository, backend=backend, precision="mixed_bfloat16", devices=1)
+    found = {finding.name: finding for finding in doctor.examine_runtime(repository)}
+    values = {"backend": backend, "precision": "mixed_bfloat16", "devices": "cpu:0"}
+    assert {name: found[name] for name in values} == {name: Finding(name, value) for name, value in values.items()}
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("gpus", [[], ["NVIDIA H200"]])
+def test_missing_backend_is_told(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, backend: str, gpus: list[str]
+) -> None:
+    change_params(repository, backend=backend)
+    monkeypatch.setitem(sys.modules, backend, None)
+    monkeypatch.setattr(doctor, "list_gpus", lambda: gpus)
+    *_, finding = doctor.examine_runtime(repository)
+    device = "gpu" if gpus else "cpu"
+    assert finding.name == "backend"
+    assert f"`make doctor BACKEND={backend} DEVICE={device}` or `pip install -r requirements/" in finding.advice
+
+
+def test_a_gpu_that_the_backend_does_not_see_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_params(repository, backend="jax")
+    monkeypatch.setattr(doctor, "list_gpus", lambda: ["NVIDIA H200"])
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    first, *_, last = doctor.examine_runtime(repository)
+    assert first.value == "NVIDIA H200"
+    assert last.advice == (
+        "`jax` must see the GPU; `make doctor BACKEND=jax DEVICE=gpu` or `pip install -r requirements/jax-gpu.txt` "
+        "installs it. JAX_PLATFORMS may hide it."
+    )
+
+
+@pytest.mark.parametrize(("devices", "is_told"), [("all", False), (1, False), (2, False), (3, True)])
+def test_more_devices_than_there_are_are_told(devices: int | str, is_told: bool) -> None:
+    runtime = Runtime("jax", devices=devices)
+    advice = "`devices` must be all or at most 2; got 3." if is_told else ""
+    assert doctor.advise_devices(runtime, ["gpu:0", "gpu:1"], ["NVIDIA H200"] * 2) == advice
+
+
+def test_gpus_are_those_of_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.list_gpus() == []
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: GPU-1)'\necho 'GPU 1: Tesla T4 (UUID: GPU-2)'\n")
+    tool.chmod(0o755)
+    assert doctor.list_gpus() == ["NVIDIA H200", "Tesla T4"]
 
 
 def test_full_disk_is_told(tmp_path: Path) -> None:
