@@ -3,12 +3,19 @@
 VENV := .venv
 BIN := $(VENV)/bin
 DEVICE ?= $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
-RUNTIME := $(VENV)/.$(DEVICE)
-TOOLS := $(VENV)/.$(DEVICE)-dev
+# JAX is the faster of the two on a GPU.
+BACKEND ?= $(if $(filter gpu,$(DEVICE)),jax,tensorflow)
+LOCK := requirements/$(subst jax-cpu,jax,$(subst tensorflow-,,$(BACKEND)-$(DEVICE))).txt
+RUNTIME := $(VENV)/.installed-$(BACKEND)-$(DEVICE)
+TOOLS := $(RUNTIME)-dev
 UV := $(BIN)/uv pip
 COMPILE := $(UV) compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 BACKEND_TESTS := $(wildcard tests/network/ops tests/network/layers tests/learning tests/parity)
+
+ifeq ($(wildcard $(LOCK)),)
+$(error BACKEND must be tensorflow or jax, DEVICE cpu or gpu; got $(BACKEND), $(DEVICE))
+endif
 
 # DVC starts every stage with the `python` it finds first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -16,35 +23,42 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Every stage is a process that imports TensorFlow: without bytecode, as where PYTHONDONTWRITEBYTECODE is set, in 15 s.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help demo test lint slow cityscapes pretrain doctor lock clean
+.PHONY: help demo test lint slow cityscapes pretrain doctor install backend lock clean
 
-help:  ## Names the targets
+help:  ## Names the targets; BACKEND=jax or tensorflow and DEVICE=gpu or cpu choose what the others run on
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-demo: $(RUNTIME) .dvc/config.local  ## Draws a synthetic city, runs the whole study on it and prints the scores
+demo: $(RUNTIME) backend .dvc/config.local  ## Draws a synthetic city, runs the whole study on it and prints the scores
 	$(BIN)/dvc repro
 	$(BIN)/dvc metrics show metrics/test
 	@echo "metrics/tables.md holds the tables beside the published ones, pictures/ what was found."
 
-cityscapes: $(RUNTIME) .dvc/config.local  ## The same on the Cityscapes that lies in data/cityscapes
+cityscapes: $(RUNTIME) backend .dvc/config.local  ## The same on the Cityscapes that lies in data/cityscapes
 	$(BIN)/python stages/scale.py cityscapes
 	$(BIN)/python -m maskrcnn doctor
 	$(BIN)/dvc repro
 	$(BIN)/dvc metrics show metrics/test
 
-pretrain: $(RUNTIME) .dvc/config.local  ## Makes the demo's start weights anew (a quarter of an hour)
+pretrain: $(RUNTIME) backend .dvc/config.local  ## Makes the demo's start weights anew (a quarter of an hour)
 	$(BIN)/python stages/pretrain.py
 	$(BIN)/dvc commit --quiet --force pretrain
 
-doctor: $(RUNTIME)  ## Reports what is installed and what is missing
+doctor: $(RUNTIME) backend  ## Reports what is installed and what is missing
 	$(BIN)/python -m maskrcnn doctor
 
+install: $(RUNTIME)  ## Installs what the study needs
+
+backend:  ## Sets the key `backend` of params.yaml, which all stages follow
+	@grep -qw '^backend: $(BACKEND)' params.yaml || { \
+	  sed -i.old 's/^backend: [a-z]*/backend: $(BACKEND)/' params.yaml && rm params.yaml.old; \
+	  echo "params.yaml has backend: $(BACKEND) now."; }
+
 test: lint  ## Lint, types and tests, under TensorFlow and JAX
-	$(PYTEST)
+	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
 
 slow: $(TOOLS) .venv-oracle  ## The tests that run whole pipelines, and those against the official evaluator
-	$(BIN)/pytest -m slow
+	KERAS_BACKEND=tensorflow $(BIN)/pytest -m slow
 
 lint: $(TOOLS)  ## Ruff, mypy and the import rules
 	$(BIN)/ruff check
@@ -55,7 +69,9 @@ lint: $(TOOLS)  ## Ruff, mypy and the import rules
 lock: $(RUNTIME)  ## Compiles requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) pyproject.toml --extra cpu -o requirements/cpu.txt
 	$(COMPILE) $(ARGS) pyproject.toml --extra gpu -c requirements/cpu.txt -o requirements/gpu.txt
-	$(COMPILE) $(ARGS) --group dev -c requirements/cpu.txt -o requirements/dev.txt
+	$(COMPILE) $(ARGS) pyproject.toml --extra jax -c requirements/cpu.txt -o requirements/jax.txt
+	$(COMPILE) $(ARGS) pyproject.toml --extra jax-gpu -c requirements/jax.txt -o requirements/jax-gpu.txt
+	$(COMPILE) $(ARGS) --group dev -c requirements/jax.txt -c requirements/cpu.txt -o requirements/dev.txt
 	$(COMPILE) $(ARGS) requirements/oracle.in -o requirements/oracle.txt
 	echo uv | $(COMPILE) $(ARGS) - -o requirements/uv.txt
 
@@ -72,14 +88,17 @@ $(BIN)/pip:
 	done; \
 	echo "Python 3.11, 3.12 or 3.13 is missing: install it, or name it as in make PYTHON=/path/to/python3.12."; exit 1
 
-$(RUNTIME): requirements/$(DEVICE).txt requirements/uv.txt | $(BIN)/pip
+# One environment for all: another choice replaces what the one before installed.
+$(RUNTIME): $(LOCK) requirements/uv.txt | $(BIN)/pip
+	@rm -f $(VENV)/.installed-*
 	$(BIN)/pip install --quiet -r requirements/uv.txt
-	$(UV) sync --quiet --require-hashes requirements/$(DEVICE).txt
+	$(UV) sync --quiet --require-hashes $(LOCK)
 	$(UV) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The tests need both backends: dev.txt holds JAX, cpu.txt TensorFlow.
 $(TOOLS): requirements/dev.txt $(RUNTIME)
-	$(UV) sync --quiet --require-hashes requirements/$(DEVICE).txt requirements/dev.txt
+	$(UV) sync --quiet --require-hashes $(LOCK) requirements/dev.txt $(if $(filter jax,$(BACKEND)),requirements/cpu.txt)
 	$(UV) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -26,7 +26,7 @@ from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax", "jax-cuda12-plugin")
-INSTALL = "`make doctor` installs it, or `pip install -r requirements/cpu.txt`."
+INSTALL = "`make install` installs it, or `pip install -r requirements/cpu.txt`."
 ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 NEEDED_DISK = 5e9  # bytes
 FULL_SCALE_DISK = 15e9  # for checkpoints, models and DVC's copies; images not included

@@ -48,7 +48,7 @@ def check_installed(backend: str) -> None:
 
 def advise_installation(backend: str, device: str = "cpu") -> str:
     """Returns in words how a backend is installed; `device` is `cpu` or `gpu`."""
-    make = f"make doctor BACKEND={backend} DEVICE={device}"
+    make = f"make install BACKEND={backend} DEVICE={device}"
     return f"`{make}` or `pip install -r {LOCKS[backend, device]}` installs it"
 
 

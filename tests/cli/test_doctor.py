@@ -159,7 +159,7 @@ def test_missing_backend_is_told(
     *_, finding = doctor.examine_runtime(repository)
     device = "gpu" if gpus else "cpu"
     assert finding.name == "backend"
-    assert f"`make doctor BACKEND={backend} DEVICE={device}` or `pip install -r requirements/" in finding.advice
+    assert f"`make install BACKEND={backend} DEVICE={device}` or `pip install -r requirements/" in finding.advice
 
 
 def test_a_gpu_that_the_backend_does_not_see_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_a_gpu_that_the_backend_does_not_see_is_told(repository: Path, monkeypat
     first, *_, last = doctor.examine_runtime(repository)
     assert first.value == "NVIDIA H200"
     assert last.advice == (
-        "`jax` must see the GPU; `make doctor BACKEND=jax DEVICE=gpu` or `pip install -r requirements/jax-gpu.txt` "
+        "`jax` must see the GPU; `make install BACKEND=jax DEVICE=gpu` or `pip install -r requirements/jax-gpu.txt` "
         "installs it. JAX_PLATFORMS may hide it."
     )
 

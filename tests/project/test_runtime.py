@@ -79,7 +79,7 @@ def test_bad_params_exit_with_their_message(tmp_path: Path) -> None:
 
 def test_a_missing_backend_is_told_with_its_installation() -> None:
     fault = (
-        r"`backend` must be installed; got none, `make doctor BACKEND=none DEVICE=cpu` or `pip install -r none\.txt`"
+        r"`backend` must be installed; got none, `make install BACKEND=none DEVICE=cpu` or `pip install -r none\.txt`"
     )
     with mock.patch.dict(LOCKS, {("none", "cpu"): "none.txt"}), pytest.raises(ValueError, match=fault):
         check_installed("none")
