@@ -32,6 +32,12 @@ def start() -> list[np.ndarray]:
 
 @cache
 def _make() -> tuple[MaskRCNN, list[np.ndarray]]:
+    model = make_network()
+    return model, read(model.variables)
+
+
+def make_network() -> MaskRCNN:
+    """Returns another network of the same weights."""
     keras.utils.set_random_seed(2021)
     model = build_mask_rcnn(
         backbone="resnet14",
@@ -48,7 +54,7 @@ def _make() -> tuple[MaskRCNN, list[np.ndarray]]:
         num_proposals=40,
     )
     model.rpn_head.deltas.kernel.assign(0.01 * model.rpn_head.deltas.kernel)
-    return model, read(model.variables)
+    return model
 
 
 def reset() -> None:
