@@ -12,6 +12,7 @@ _MODULES = {
     "build_mask_rcnn": "network.model",
     "detect": "inference",
     "detect_batch": "inference",
+    "detect_batches": "inference",
     "export_onnx": "export",
     "export_saved_model": "export",
     "inspect": "inference",

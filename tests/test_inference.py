@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.mini_masks import crop_masks
-from maskrcnn.inference import detect, detect_batch, inspect, round_to_pixels
+from maskrcnn.inference import detect, detect_batch, detect_batches, inspect, round_to_pixels
 from maskrcnn.network.model import BOX_CROP, MASK_CROP
 from tests.backends import run
 from tests.tiny import CLASS_COUNT, draw_scene, network, reset
@@ -49,9 +49,38 @@ def test_a_painted_object_comes_back():
     assert found.class_ids.tolist() == [7]
     np.testing.assert_allclose(found.scores, [0.9])
     np.testing.assert_array_equal(found.masks, [painted() == 1])
+    np.testing.assert_array_equal(found.parts[0], painted()[5:33, 10:38] == 1)
     assert found.proposals_px.tolist() == [BOX]
     assert nothing.boxes_px.shape == nothing.proposals_px.shape == (0, 4)
     assert nothing.masks.shape == (0, *SHAPE)
+
+
+def test_the_network_starts_on_a_batch_before_the_one_before_is_finished() -> None:
+    network, read = anything(), []
+
+    def batches() -> Iterator[np.ndarray]:
+        for number in range(3):
+            read.append(number)
+            yield IMAGES
+
+    known = []
+    for found, nothing in detect_batches(network, batches()):
+        known.append(list(read))
+        assert found.class_ids.tolist() == [1]
+        assert not len(nothing.scores)
+    assert known == [[0, 1], [0, 1, 2], [0, 1, 2]]
+
+
+def test_no_batch_finds_nothing() -> None:
+    assert not list(detect_batches(anything(), []))
+
+
+def test_batches_come_in_their_order(scene: np.ndarray) -> None:
+    images = [scene, draw_scene(2)[0], draw_scene(3)[0]]
+    settings = {"min_confidence": 0.0, "max_count": 5}
+    together = list(detect_batches(network(), [image[None] for image in images], **settings))
+    for (found,), image in zip(together, images, strict=True):
+        np.testing.assert_array_equal(found.masks, detect(network(), image, **settings).masks)
 
 
 def test_an_object_that_rounds_to_nothing_is_dropped():

@@ -15,7 +15,7 @@ of the image one by one.
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,12 +44,13 @@ def find_runs(part: Bool[Array, "h w"], corner: tuple[int, int], image_shape: tu
         corner: `(y, x)` of the part's first pixel in the image.
         image_shape: Height and width of the image.
     """
-    steps = np.diff(np.pad(part.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    offset = corner[1] * image_shape[0] + corner[0]
-    starts, stops = (
-        columns.astype(np.int64) * image_shape[0] + rows + offset
-        for columns, rows in (np.nonzero(steps == 1), np.nonzero(steps == -1))
-    )
+    height, width = part.shape
+    pixels = np.zeros(width * (height + 1) + 1, bool)  # column by column, with background before and after each
+    pixels[:-1].reshape(width, height + 1)[:, 1:] = part.T
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1])
+    columns, rows = np.divmod(edges, height + 1)
+    edges = (corner[1] + columns) * image_shape[0] + corner[0] + rows
+    starts, stops = edges[::2], edges[1::2]
     # A run that ends in the last row of a column and one that starts in the first row of the next are one run.
     apart = stops[:-1] != starts[1:]
     return Runs(starts[np.append(True, apart)[: len(starts)]], stops[np.append(apart, True)[: len(stops)]])
@@ -147,6 +148,27 @@ def encode_predictions(
         masks: At image size, not limited to the boxes.
     """
     rles = tuple(encode_mask(mask) for mask in np.asarray(masks))
+    return Predictions(np.asarray(boxes_px, np.float64), np.asarray(class_ids), np.asarray(scores, np.float64), rles)
+
+
+def encode_parts(
+    boxes_px: Int[Array, "P 4"],
+    class_ids: Int[Array, " P"],
+    scores: Float[Array, " P"],
+    parts: Sequence[Bool[Array, "_ _"]],
+    image_shape: tuple[int, int],
+) -> Predictions:
+    """Returns what `encode_predictions` returns, from masks that are given inside their boxes only.
+
+    Args:
+        boxes_px: `(y1, x1, y2, x2)`, whole pixels, outer edge exclusive.
+        class_ids: From 1.
+        scores: Within [0, 1].
+        parts: The mask inside each box; outside of it is background.
+        image_shape: Height and width of the image.
+    """
+    corners = np.asarray(boxes_px)[:, :2].tolist()
+    rles = tuple(encode_part(part, (y, x), image_shape) for part, (y, x) in zip(parts, corners, strict=True))
     return Predictions(np.asarray(boxes_px, np.float64), np.asarray(class_ids), np.asarray(scores, np.float64), rles)
 
 

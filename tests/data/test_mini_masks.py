@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes, paste_masks, resize_mask
+from maskrcnn.data.mini_masks import crop_masks, cut_masks, expand_masks, extract_boxes, paste_masks, resize_mask
 
 RECORDED = Path(__file__).parents[1] / "parity" / "data" / "masks.npz"
 
@@ -61,6 +61,20 @@ def resize_slowly(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 @given(values, shapes)
 def test_resize_equals_the_slow_oracle(mask: np.ndarray, shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(resize_mask(mask, shape), resize_slowly(mask, shape), atol=1e-12)
+
+
+@given(values, shapes)
+def test_resize_rounds_as_rows_first(mask: np.ndarray, shape: tuple[int, int]) -> None:
+    """Recorded masks depend on the last bit where a pixel is near the threshold."""
+    padded = np.pad(mask, 1)
+    (y, down), (x, across) = (
+        (np.floor(centre).astype(int) + 1, centre - np.floor(centre))
+        for old, new in zip(mask.shape, shape, strict=True)
+        for centre in [(np.arange(new) + 0.5) * (old / new) - 0.5]
+    )
+    rows = padded[y] * (1 - down)[:, None] + padded[y + 1] * down[:, None]
+    resized = rows[:, x] * (1 - across) + rows[:, x + 1] * across
+    np.testing.assert_array_equal(resize_mask(mask, shape), np.clip(resized, mask.min(), mask.max()))
 
 
 @given(values)
@@ -132,6 +146,21 @@ def test_paste_sets_what_exceeds_the_threshold() -> None:
         True,
         False,
     ]
+
+
+def test_expansion_gives_what_is_pasted_into_each_box() -> None:
+    # The second box is smaller than the first, so that memory used again must not show.
+    rng = np.random.default_rng(0)
+    probabilities = rng.random((4, 5, 6)).astype(np.float32)
+    boxes = np.array([[0, 0, 20, 30], [3, 4, 7, 11], [5, 5, 5, 9], [19, 0, 20, 30]], np.int32)
+    pasted = paste_masks(probabilities, boxes, (20, 30))
+    parts = expand_masks(probabilities, boxes, (20, 30))
+    for mask, part, probability, (y1, x1, y2, x2) in zip(pasted, parts, probabilities, boxes.tolist(), strict=True):
+        assert part.shape == (y2 - y1, x2 - x1)
+        expected = resize_mask(probability, part.shape) > 0.5 if part.size else part
+        np.testing.assert_array_equal(part, expected)
+        np.testing.assert_array_equal(mask[y1:y2, x1:x2], expected)
+        assert mask.sum() == expected.sum()
 
 
 def test_a_box_without_area_gives_an_empty_mask() -> None:

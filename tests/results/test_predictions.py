@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 from maskrcnn.results.predictions import (
     Predictions,
     encode_mask,
+    encode_parts,
     encode_predictions,
     read_predictions,
     write_predictions,
@@ -142,3 +143,16 @@ def test_id_occurs_once(tmp_path, second) -> None:
 
 def test_same_prediction_twice_is_allowed(tmp_path) -> None:
     assert [len(found) for found in read(tmp_path / "base.json", [entry(), entry()])] == [2, 0]
+
+
+def test_masks_inside_their_boxes_are_encoded_as_whole_masks_are() -> None:
+    boxes = np.array([[0, 0, 2, 3], [1, 2, 4, 4], [2, 2, 2, 3]])
+    parts = [np.ones((2, 3), bool), np.array([[1, 0], [1, 1], [0, 1]], bool), np.ones((0, 1), bool)]
+    masks = np.zeros((3, 5, 6), bool)
+    masks[0, :2, :3], masks[1, 1:4, 2:4] = parts[:2]
+    rest = np.array([1, 2, 3]), np.array([0.9, 0.8, 0.7])
+    found, expected = encode_parts(boxes, *rest, parts, (5, 6)), encode_predictions(boxes, *rest, masks)
+    assert found.rles == expected.rles
+    for name in ("boxes_px", "class_ids", "scores"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert getattr(found, name).dtype == getattr(expected, name).dtype

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from maskrcnn.results.predictions import decode_mask, decode_runs, encode_mask, encode_runs, find_runs
+from maskrcnn.results.predictions import decode_mask, decode_runs, encode_mask, encode_part, encode_runs, find_runs
 
 masks = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(bool, shape))
 
@@ -23,6 +23,15 @@ def test_part_is_placed_at_its_corner() -> None:
     # The one pixel of the part lies at y=2, x=3 of an image of 5 rows: index 3 * 5 + 2 = 17.
     runs = find_runs(np.array([[True]]), (2, 3), (5, 7))
     assert runs.starts.tolist() == [17] and runs.stops.tolist() == [18]
+
+
+@settings(max_examples=60)
+@given(masks, st.integers(0, 3), st.integers(0, 3), st.booleans())
+def test_a_part_has_the_code_of_the_whole(part, y: int, x: int, column_by_column: bool) -> None:
+    whole = np.zeros((12, 12), bool)
+    whole[y : y + part.shape[0], x : x + part.shape[1]] = part
+    laid = np.asfortranarray(part) if column_by_column else part
+    assert encode_part(laid, (y, x), whole.shape) == encode_mask(whole)
 
 
 @settings(max_examples=60)
