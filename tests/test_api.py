@@ -37,12 +37,12 @@ def test_the_package_alone_loads_no_network():
 def test_every_key_of_the_section_model_is_an_argument_of_the_builder() -> None:
     arguments = inspect.signature(build_mask_rcnn).parameters
     keys = {field.name for field in dataclasses.fields(Model)}
-    assert arguments.keys() - keys == {"image_shape", "class_count", "num_proposals"}
+    assert arguments.keys() - keys == {"image_shape", "class_count", "num_proposals", "remat"}
     assert keys < arguments.keys()
     assert all(argument.kind is argument.KEYWORD_ONLY for argument in arguments.values())
 
 
-@pytest.mark.parametrize("name", ["detect", "detect_batch", "export_saved_model", "export_onnx"])
+@pytest.mark.parametrize("name", ["detect", "detect_batch", "detect_batches", "export_saved_model", "export_onnx"])
 def test_all_that_finds_objects_has_matterports_settings(name: str):
     parameters = inspect.signature(getattr(maskrcnn, name)).parameters
     defaults = {name: p.default for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from keras import layers
 
 from maskrcnn.network.devices import computes_parts
+from maskrcnn.network.recomputation import recompute
 from maskrcnn.project.notation import Array
 
 BLOCK_COUNTS = {
@@ -93,13 +94,14 @@ class ResNet(layers.Layer):
     Args:
         block_counts: Bottleneck blocks of the stages 2 to 5.
         width: Channels of the stem; stage `s` returns `width * 2**s` channels. 64 is the published width.
+        remat: Whether the backward pass computes the activations inside a block again, which saves their memory.
     Source:
         Deep Residual Learning (arXiv:1512.03385), table 1.
     """
 
-    def __init__(self, block_counts: tuple[int, ...], width: int = 64, **kwargs: Any) -> None:
+    def __init__(self, block_counts: tuple[int, ...], width: int = 64, remat: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.block_counts, self.width = tuple(block_counts), width
+        self.block_counts, self.width, self.remat = tuple(block_counts), width, remat
         self.stem = ConvNorm(width, 7, 2, "valid", name="stem")
         self.stages = [
             [
@@ -122,12 +124,19 @@ class ResNet(layers.Layer):
         features = []
         for stage in self.stages:
             for block in stage:
-                x = block(x, training=training)
+                x = self._call_block(block, x, training)
             features.append(x)
         return tuple(features)
 
+    def _call_block(self, block: Bottleneck, x: Float[Array, "B _ _ _"], training: bool) -> Float[Array, "B _ _ _"]:
+        def call(x: Array) -> Array:
+            return block(x, training=training)
+
+        return recompute(call, block.variables, x) if self.remat and block.built else call(x)
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "block_counts": self.block_counts, "width": self.width}
+        sizes = {"block_counts": self.block_counts, "width": self.width}
+        return {**super().get_config(), **sizes, "remat": self.remat}
 
 
 class FPN(layers.Layer):

@@ -194,6 +194,7 @@ def build_mask_rcnn(
     num_candidates: int = 6000,
     num_proposals: int = 1000,
     precision: str = "float32",
+    remat: bool = False,
 ) -> MaskRCNN:
     """Builds the network with random weights.
 
@@ -214,6 +215,8 @@ def build_mask_rcnn(
         num_proposals: Most proposals of an image that come out of it at inference.
         precision: Dtype policy of the layers, `float32` or `mixed_bfloat16`. With the latter activations are bfloat16;
             weights, boxes, probabilities and losses stay float32.
+        remat: Whether training computes the backbone's activations again in the backward pass instead of keeping them:
+            less memory, the same gradients, more time.
     Raises:
         InputError: if the backbone is not known or a side is no multiple of 64.
     """
@@ -224,7 +227,7 @@ def build_mask_rcnn(
     height, width = image_shape
     with _dtype_policy(precision):
         parts: dict[str, Any] = {
-            "backbone": ResNet(BLOCK_COUNTS[backbone], backbone_width, name="backbone"),
+            "backbone": ResNet(BLOCK_COUNTS[backbone], backbone_width, remat, name="backbone"),
             "fpn": FPN(fpn_channels, name="fpn"),
             "rpn_head": RPNHead(rpn_channels, len(ANCHOR_RATIOS), name="rpn_head"),
             "box_head": BoxHead(class_count, box_channels, name="box_head"),
