@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -41,6 +42,7 @@ PHOTOS = 8  # different files
 SERVED = 24  # images for each figure of a round
 ROUNDS = 6  # the first is not counted
 AUGMENTS: dict[str, dict[str, float]] = {"plain": {}, "flip": {"flip": 0.5}, "all": STRENGTHS}
+NOTE = "medians of rounds in which all feeders are measured by turns; times_one_thread compares within a round"
 WANTED = 44  # images/s, what one H200 trains on at this size
 
 
@@ -86,9 +88,9 @@ def measure_threads(most: int, folder: Path) -> dict[str, object]:
     records = make_photos(folder)
     threads = [count for count in (1, 2, 4, 8, 16) if count <= most]
     cache = open_cache(folder / "cache", folder, [records])
-    feeders = {}
-    for count, name, is_cached in product(threads, AUGMENTS, (False, True)):
-        feeders[count, name, is_cached] = Batches(
+    feeders = {
+        (count, name, is_cached): partial(
+            Batches,
             records,
             folder,
             batch_size=1,
@@ -99,9 +101,9 @@ def measure_threads(most: int, folder: Path) -> dict[str, object]:
             workers=count,
             cache=cache if is_cached else None,
         )
-    rounds = [{key: serve(feeder) for key, feeder in feeders.items()} for _ in range(ROUNDS)][1:]
-    for feeder in feeders.values():
-        feeder.read_ahead.close()  # before the folder is removed
+        for count, name, is_cached in product(threads, AUGMENTS, (False, True))
+    }
+    rounds = [{key: serve(make()) for key, make in feeders.items()} for _ in range(ROUNDS)][1:]
     return {
         f"{name}{'_cached' if is_cached else ''}": {
             f"{count}_threads": summarize(
@@ -119,7 +121,9 @@ def serve(batches: Batches) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     for index in range(1, SERVED + 1):
         batches[index]
-    return SERVED / (time.perf_counter() - wall), (time.process_time() - cpu) / SERVED
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    batches.read_ahead.close()  # what is still being read would slow the next feeder
+    return SERVED / wall, cpu / SERVED
 
 
 def summarize(served: list[tuple[float, float]], by_one: list[tuple[float, float]]) -> dict[str, object]:
@@ -200,7 +204,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         if arguments.threads:
             figures = measure_threads(min(arguments.threads, count_cores()), Path(folder))
-            result = {"date": f"{date.today()}", "device": describe_machine(), "feeder.py": figures}
+            result = {"date": f"{date.today()}", "device": describe_machine(), "note": NOTE, "feeder.py": figures}
             write_text(RESULT, json.dumps(result, indent=2) + "\n")
         elif arguments.root:
             result = main(arguments.root, read_records(Path(f"data/processed/{arguments.split}.npz")))
