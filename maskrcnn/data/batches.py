@@ -38,6 +38,8 @@ class Batches(keras.utils.PyDataset):
         augment: Strength of each augmentation, see `build_chain`; augmentations need a seed.
         workers: Threads that read and augment images; None for one for each core, up to `MOST_WORKERS`.
         cache: Where decoded images are kept, see `open_cache`; None to decode them each time. It changes no bit.
+        share: `(p, n)`: only the p-th of n equal parts of every batch, counted from 0, is read and returned. So n
+            processes can feed one batch together.
     Raises:
         InputError: if one pass without a seed cannot fill the steps, if an augmentation is unknown, out of range or
             has no seed, or if the number of threads is not positive.
@@ -55,10 +57,11 @@ class Batches(keras.utils.PyDataset):
         augment: Mapping[str, float] | None = None,
         workers: int | None = None,
         cache: ImageCache | None = None,
+        share: tuple[int, int] = (0, 1),
     ):
         super().__init__(workers=1)  # of Keras: no threads of its own
         self.records, self.root = records, root
-        self.batch_size, self.instance_cap = batch_size, instance_cap
+        self.batch_size, self.instance_cap, self.share = batch_size, instance_cap, share
         self.steps = len(records) // batch_size if steps is None else steps
         self.seed, self.epoch = seed, 0
         self.augment = make_augmenter(augment) if augment else None
@@ -77,10 +80,10 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict[str, ndarray]]:
         """Returns one batch: images (B, H, W, 3) uint8, seeds (B, 2) int32 and the truth, padded with zeros."""
-        start = (self.epoch * self.steps + index) * self.batch_size
-        stop = start + self.batch_size
-        ahead = 2 * max(self.read_ahead.workers, self.batch_size)
-        samples = self.read_ahead.take(range(start, stop), self._wrap(range(stop, stop + ahead)))
+        step, size = self.epoch * self.steps + index, self.batch_size // self.share[1]
+        steps_ahead = -(-2 * max(self.read_ahead.workers, size) // size)
+        upcoming = [position for later in range(1, steps_ahead + 1) for position in self._positions(step + later)]
+        samples = self.read_ahead.take(self._positions(step), upcoming)
         return ({key: np.stack([sample[key] for sample in samples]) for key in samples[0]},)
 
     def on_epoch_end(self) -> None:
@@ -88,11 +91,14 @@ class Batches(keras.utils.PyDataset):
         if self.seed is not None:
             self.epoch += 1
 
-    def _wrap(self, positions: range) -> list[int]:
-        """Returns positions of the stream; without a seed it begins again after every epoch."""
-        if self.seed is not None:
-            return list(positions)
-        return [position % (self.steps * self.batch_size) for position in positions]
+    def _positions(self, step: int) -> range:
+        """Returns the positions of a batch in the stream; without a seed it begins again after every epoch."""
+        if self.seed is None:
+            step %= self.steps
+        number, count = self.share
+        size = self.batch_size // count
+        start = step * self.batch_size + number * size
+        return range(start, start + size)
 
     def _order(self, position: int) -> int:
         """Returns which image comes at a position of the stream."""

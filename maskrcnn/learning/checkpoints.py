@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 
@@ -54,7 +55,8 @@ def checkpoints_folder(root: Path, stage: str, name: str) -> Path:
 def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
     """Locks the folder of a stage's checkpoints for this process, and removes it once the stage is done.
 
-    After an exception or a kill the folder stays, and the next process with the same fingerprint finds it.
+    After an exception or a kill the folder stays, and the next process with the same fingerprint finds it. Of several
+    processes that share a training, the first locks and removes the folder for all.
 
     Args:
         root, stage, name: See `checkpoints_folder`.
@@ -62,6 +64,10 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
         InputError: if another process holds the folder; names its pid.
     """
     folder = checkpoints_folder(root, stage, name)
+    if process_number() > 0:
+        yield folder
+        wait_for_processes()
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{name}.lock"), "a+") as lock:
         try:
@@ -76,6 +82,7 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
         lock.flush()
         folder.mkdir(exist_ok=True)
         yield folder
+        wait_for_processes()
         shutil.rmtree(folder)
         Path(lock.name).unlink()
 

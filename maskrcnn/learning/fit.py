@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +15,23 @@ from maskrcnn.learning.checkpoints import load_state, open_checkpoints, save_sta
 from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import Trainer
+from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.network.weights import read_weights, write_weights
-from maskrcnn.project.config import Hyperparameters, Schedule
+from maskrcnn.project.config import Feeder, Hyperparameters, Schedule
 from maskrcnn.project.files import write_text
 from maskrcnn.project.metrics import write_metrics
 
 
-def train(recipe: Recipe, *, inputs: Path, root: Path, stage: str, name: str, kernel_dtype: str = "float32") -> None:
+def train(
+    recipe: Recipe,
+    *,
+    inputs: Path,
+    root: Path,
+    stage: str,
+    name: str,
+    kernel_dtype: str = "float32",
+    feeder: Feeder = Feeder(),
+) -> None:
     """Trains and writes the best epoch's weights; a stopped training is resumed.
 
     Writes `models/<name>.h5`, `plots/history/<name>.csv` and `metrics/train/<name>.json`.
@@ -32,12 +43,13 @@ def train(recipe: Recipe, *, inputs: Path, root: Path, stage: str, name: str, ke
         stage: Folder of the checkpoints, below that of all checkpoints.
         name: Of the files.
         kernel_dtype: Type of the kernels in the file of weights.
+        feeder: How images are read.
     Raises:
         Divergence: if a loss becomes NaN or infinite.
     """
     schedule, hyperparameters = recipe.schedule, recipe.hyperparameters
     assert isinstance(schedule, Schedule) and hyperparameters
-    trainer, training, validation = assemble(recipe, inputs)
+    trainer, training, validation = assemble(recipe, inputs, feeder)
     with open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs)) as checkpoints:
         best = fit(
             trainer,
@@ -49,8 +61,9 @@ def train(recipe: Recipe, *, inputs: Path, root: Path, stage: str, name: str, ke
             checkpoints=checkpoints,
             live=root / f"live/{name}",
         )
-        write_weights(trainer.network, root / f"models/{name}.h5", kernel_dtype=kernel_dtype)
-        write_metrics(root / f"metrics/train/{name}.json", best)
+        if process_number() == 0:
+            write_weights(trainer.network, root / f"models/{name}.h5", kernel_dtype=kernel_dtype)
+            write_metrics(root / f"metrics/train/{name}.json", best)
 
 
 def fit(
@@ -84,7 +97,7 @@ def fit(
     progress = Progress(trainer, history, checkpoints, patience=schedule.patience)
     progress.resume()
     if len(progress.rows) < schedule.epochs and not progress.is_stuck():
-        with Live(str(live), dvcyaml=None, save_dvc_exp=False, report=None, resume=bool(progress.rows)) as log:
+        with _open_live(live, resume=bool(progress.rows)) as log:
             trainer.learn(
                 training,
                 validation,
@@ -125,7 +138,8 @@ class Progress(keras.callbacks.Callback):
             state, progress = saved
             self.trainer.write_state(state)
             self.rows = progress["rows"]
-            self._write_history()
+            if process_number() == 0:
+                self._write_history()
 
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         """Keeps an epoch whose figures are finite; of others the trainer raises `Divergence`."""
@@ -133,10 +147,9 @@ class Progress(keras.callbacks.Callback):
         if not is_finite(row):
             return
         self.rows.append(row)
-        if self.best_row() is row:
-            write_weights(self.trainer.network, self.best_weights)
-        save_state(self.state, self.trainer.read_state(), {"rows": self.rows})
-        self._write_history()
+        if process_number() == 0:
+            self._write()
+        wait_for_processes()
         if self.is_stuck():
             self.model.stop_training = True
 
@@ -152,6 +165,13 @@ class Progress(keras.callbacks.Callback):
         """Returns the number of the best epoch, the number of epochs, and the figures of the best one."""
         row = dict(self.best_row())
         return {"best_epoch": row.pop("epoch"), "epochs": len(self.rows), **row}
+
+    def _write(self) -> None:
+        """Writes the weights, if they are the best, the state and the history after an epoch."""
+        if self.best_row() is self.rows[-1]:
+            write_weights(self.trainer.network, self.best_weights)
+        save_state(self.state, self.trainer.read_state(), {"rows": self.rows})
+        self._write_history()
 
     def _write_history(self) -> None:
         write_text(self.history, pd.DataFrame(self.rows).to_csv(index=False))
@@ -169,8 +189,17 @@ def _learning_rates(first: float, schedule: Schedule) -> Callable[[int], float]:
     return at
 
 
-def _log_epoch(live: Live, epoch: int, logs: Row) -> None:
+def _open_live(folder: Path, resume: bool) -> AbstractContextManager[Live | None]:
+    """Opens DVCLive; None in a process that writes no files."""
+    if process_number() > 0:
+        return nullcontext()
+    return Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, resume=resume)
+
+
+def _log_epoch(live: Live | None, epoch: int, logs: Row) -> None:
     """Hands the figures of an epoch to DVCLive."""
+    if live is None:
+        return
     for name, figure in logs.items():
         live.log_metric(name, float(figure))
     live.next_step()

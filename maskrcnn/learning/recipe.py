@@ -8,15 +8,17 @@ from typing import NamedTuple
 import keras
 
 from maskrcnn.data.batches import Batches
+from maskrcnn.data.image_cache import open_cache
 from maskrcnn.data.records import read_records
 from maskrcnn.learning.checkpoints import fingerprint
 from maskrcnn.learning.trainer import Trainer, fix_randomness
-from maskrcnn.network.devices import spread
+from maskrcnn.network.devices import count_processes, process_number, spread
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.config import Feeder, Hyperparameters, Model, Runtime, Sampling, TuningSchedule, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.ranges import Shape
+from maskrcnn.project.runtime import find_folder
 
 RANDOM = "pins/random_weights.txt"  # start weights that are drawn, not read: DVC needs a file to depend on
 
@@ -108,15 +110,23 @@ def _check_batch_size(schedule: TuningSchedule, device_count: int) -> None:
 
 def _open_splits(recipe: Recipe, root: Path, feeder: Feeder) -> tuple[Batches, Batches]:
     """Returns the stream to learn from and the images to validate on."""
-    schedule = recipe.schedule
-    feed = partial(Batches, root=root / recipe.images, batch_size=schedule.batch_size, instance_cap=recipe.instance_cap)
-    records = read_records(root / records_file(recipe.training))
+    schedule, images = recipe.schedule, root / recipe.images
+    records, others = (read_records(root / records_file(split)) for split in (recipe.training, recipe.validation))
+    feed = partial(
+        Batches,
+        root=images,
+        batch_size=schedule.batch_size,
+        instance_cap=recipe.instance_cap,
+        workers=feeder.workers,
+        cache=open_cache(find_folder(root, ".image_cache"), images, (records, others)) if feeder.cache else None,
+        share=(process_number(), count_processes()),
+    )
     training = feed(records, steps=schedule.steps, seed=schedule.seed, augment=recipe.variant.augment)
-    validation = feed(read_records(root / records_file(recipe.validation)), steps=schedule.validation_steps)
-    if validation.records.catalogue != records.catalogue:
+    validation = feed(others, steps=schedule.validation_steps)
+    if others.catalogue != records.catalogue:
         raise InputError(
-            f"`{validation.records.path}` must have the classes of `{records.path}`, "
-            f"{', '.join(records.catalogue.class_names)}; got {', '.join(validation.records.catalogue.class_names)}. "
+            f"`{others.path}` must have the classes of `{records.path}`, "
+            f"{', '.join(records.catalogue.class_names)}; got {', '.join(others.catalogue.class_names)}. "
             "List them in `data.classes`."
         )
     return training, validation

@@ -1,10 +1,13 @@
 """The devices that share the images of a batch: `keras.distribution` on JAX, `tf.distribute` on TensorFlow.
 
+With JAX the devices may belong to several processes, on one machine or several, see docs/scale.md.
+
 Every device holds all weights and computes its part of each batch. JAX computes with the whole batch, wherever its
 parts lie. TensorFlow computes with each part alone, so that sums over the batch need `mean_over_devices` and
 `sum_over_devices`. With one device, or outside of `spread`, these return what they are given.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -14,6 +17,8 @@ from jaxtyping import Float
 
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
+
+ADDRESS = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 
 
 @contextmanager
@@ -27,8 +32,9 @@ def spread(devices: int | str) -> Iterator[int]:
     Yields:
         How many there are.
     Raises:
-        InputError: if there are not so many.
+        InputError: if there are not so many, or if several processes share a training on fewer than all.
     """
+    join_processes()
     chosen = choose_devices(devices)
     with _distribution(chosen).scope() if len(chosen) > 1 else nullcontext():
         yield len(chosen)
@@ -49,6 +55,8 @@ def choose_devices(devices: int | str) -> list[str]:
             f"`devices` must be all or at most {len(names)}, the devices that {keras.backend.backend()} sees "
             f"({', '.join(names)}); got {devices}."
         )
+    if count < len(names) and count_processes() > 1:
+        raise InputError(f"`devices` must be all where several processes share a training; got {devices}.")
     return names[:count]
 
 
@@ -73,9 +81,55 @@ def sum_over_devices(values: Sequence[Any]) -> Sequence[Any]:
     return context.all_reduce("SUM", list(values)) if context else values
 
 
+def join_processes() -> None:
+    """Connects this process with the others of its training, if the environment names them.
+
+    The variables are those of `keras.distribution.initialize`: KERAS_DISTRIBUTION_JOB_ADDRESSES, the address of the
+    first process, KERAS_DISTRIBUTION_NUM_PROCESSES and KERAS_DISTRIBUTION_PROCESS_ID.
+
+    Raises:
+        InputError: if the backend is TensorFlow.
+    """
+    if ADDRESS not in os.environ:
+        return
+    if keras.backend.backend() != "jax":
+        raise InputError(f"`backend` must be jax where {ADDRESS} is set; got {keras.backend.backend()}.")
+    import jax
+
+    if not jax.distributed.is_initialized():
+        keras.distribution.initialize()
+
+
+def count_processes() -> int:
+    """Returns how many processes share a training."""
+    return _processes()[1]
+
+
+def process_number() -> int:
+    """Returns which of the processes that share a training this is, counted from 0. The first one writes the files."""
+    return _processes()[0]
+
+
+def wait_for_processes() -> None:
+    """Waits until all processes that share a training are here."""
+    if count_processes() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("files")
+
+
+def _processes() -> tuple[int, int]:
+    """Returns the number of this process and how many there are."""
+    if ADDRESS not in os.environ:
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
 def _distribution(names: list[str]) -> Any:
     if keras.backend.backend() == "jax":
-        return keras.distribution.DataParallel(devices=names)
+        return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy([f"/{name}" for name in names])
