@@ -6,10 +6,12 @@ Processes of their own make two devices of the CPU.
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -26,15 +28,20 @@ LOSS_TOLERANCE = 1e-5
 GRADIENT_TOLERANCE = 1e-4  # of a variable's largest entry; gradients pass through many such sums
 
 
-def run(task: str, *arguments: str | Path, devices: int = 2) -> subprocess.CompletedProcess[bytes]:
-    """Runs a task of two_devices.py; returns how it ended."""
+def start(task: str, *arguments: str | Path, devices: int = 2, **variables: str) -> subprocess.Popen[bytes]:
+    """Starts a task of two_devices.py."""
     environment = os.environ | {
         "DEVICES": str(devices),
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.learning.two_devices", task, *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=ROOT, check=False)
+    return subprocess.Popen(command, env=environment | variables, cwd=ROOT)
+
+
+def run(task: str, *arguments: str | Path, devices: int = 2) -> int:
+    """Runs a task of two_devices.py; returns its exit status."""
+    return start(task, *arguments, devices=devices).wait()
 
 
 @pytest.fixture(
@@ -47,7 +54,7 @@ def run(task: str, *arguments: str | Path, devices: int = 2) -> subprocess.Compl
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Results]:
     """What a step leaves on one device and on two."""
     folder = tmp_path_factory.mktemp("steps")
-    assert run("compare", folder, request.param).returncode == 0
+    assert run("compare", folder, request.param) == 0
     one, two = (dict(np.load(folder / f"{devices}.npz")) for devices in (1, 2))
     assert one.keys() == two.keys()
     return one, two
@@ -98,7 +105,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("uninterrupted")
-    assert run("learn", inputs, root).returncode == 0
+    assert run("learn", inputs, root) == 0
     return root
 
 
@@ -109,7 +116,7 @@ def read_history(root: Path) -> list[dict[str, str]]:
 @pytest.fixture
 def killed(inputs: Path, tmp_path: Path) -> Path:
     """A training on two devices that was killed in its second epoch."""
-    assert run("learn", inputs, tmp_path, "kill").returncode == -signal.SIGKILL
+    assert run("learn", inputs, tmp_path, "kill") == -signal.SIGKILL
     assert len(read_history(tmp_path)) == 1
     return tmp_path
 
@@ -117,7 +124,7 @@ def killed(inputs: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_training_on_two_devices_resumes_exactly(inputs: Path, uninterrupted: Path, killed: Path) -> None:
-    assert run("learn", inputs, killed).returncode == 0
+    assert run("learn", inputs, killed) == 0
     for name in ("plots/history/small.csv", "models/small.h5", "metrics/train/small.json"):
         assert (killed / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
@@ -125,9 +132,27 @@ def test_a_killed_training_on_two_devices_resumes_exactly(inputs: Path, uninterr
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_checkpoint_of_two_devices_resumes_on_one(inputs: Path, uninterrupted: Path, killed: Path) -> None:
-    assert run("learn", inputs, killed, devices=1).returncode == 0
+    assert run("learn", inputs, killed, devices=1) == 0
     rows, expected = read_history(killed), read_history(uninterrupted)
     assert rows[0] == expected[0]  # not trained again
     assert len(rows) == len(expected) == 3
     for row, other in zip(rows, expected, strict=True):
+        np.testing.assert_allclose([float(v) for v in row.values()], [float(v) for v in other.values()], rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="several processes share a training with JAX alone")
+def test_two_processes_share_a_training(inputs: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    cluster = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+    processes = [
+        start("learn", inputs, tmp_path, devices=1, **cluster, KERAS_DISTRIBUTION_PROCESS_ID=str(number))
+        for number in range(2)
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert not list((tmp_path / "checkpoints/train").iterdir())
+    for row, other in zip(read_history(tmp_path), read_history(uninterrupted), strict=True):
         np.testing.assert_allclose([float(v) for v in row.values()], [float(v) for v in other.values()], rtol=1e-3)
