@@ -15,19 +15,22 @@ from maskrcnn.project.runtime import prepare_runtime
 if __name__ == "__main__":
     prepare_runtime()
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy import ndarray
 from rich.progress import track
 
+from maskrcnn.data.read_ahead import ReadAhead
 from maskrcnn.data.records import Records, read_records
-from maskrcnn.inference import detect_batch
+from maskrcnn.inference import detect_batches
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Model, Predict
+from maskrcnn.project.config import Feeder, Model, Predict
 from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import read_images_root
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
@@ -55,30 +58,53 @@ def main(variant: str, root: Path = Path()) -> None:
         **asdict(model),
     )
     read_weights(network, root / f"models/{variant}.h5")
+    images = read_batches(records, root / read_images_root(params, root), settings.batch_size, params.section(Feeder))
     proposals: dict[str, ndarray] = {}
-    predictions = predict(network, records, root / read_images_root(params, root), settings, proposals)
+    predictions = predict(network, records.names, images, settings, proposals)
     write_predictions(root / f"predictions/{variant}.json", predictions, records.image_shape)
     write_proposals(root / f"predictions/proposals/{variant}.json", proposals)
 
 
+def read_batches(records: Records, images_root: Path, batch_size: int, feeder: Feeder) -> Iterator[ndarray]:
+    """Yields the images of a split in batches, read ahead by threads; zeros fill the last one.
+
+    All batches have one shape, so that the network is traced once.
+    """
+    read_ahead = ReadAhead(partial(records.read_image, root=images_root), feeder.workers)
+    ahead = 2 * max(read_ahead.workers, batch_size)
+    for start in range(0, len(records), batch_size):
+        stop = min(start + batch_size, len(records))
+        images = read_ahead.take(range(start, stop), range(stop, min(stop + ahead, len(records))))
+        images += [np.zeros_like(images[0])] * (batch_size - len(images))
+        yield np.stack(images)
+
+
 def predict(
-    network: MaskRCNN, records: Records, images_root: Path, settings: Predict, proposals: dict[str, ndarray]
+    network: MaskRCNN,
+    names: Sequence[str],
+    batches: Iterable[ndarray],
+    settings: Predict,
+    proposals: dict[str, ndarray],
 ) -> Iterator[Predictions]:
-    """Yields what the network finds in each image of a split, in order; fills in the regions of interest on the way."""
-    for start in track(range(0, len(records), settings.batch_size), "Detecting"):
-        batch = range(start, min(start + settings.batch_size, len(records)))
-        images = [records.read_image(i, images_root) for i in batch]
-        images += [np.zeros_like(images[0])] * (settings.batch_size - len(batch))  # one batch shape, traced once
-        everything = detect_batch(
-            network,
-            np.stack(images),
-            min_confidence=settings.min_confidence,
-            nms_iou=settings.detection_nms_iou,
-            max_count=settings.num_detections,
-        )
-        for found, i in zip(everything, batch, strict=False):
-            proposals[records.names[i]] = found.proposals_px[:KEPT_PROPOSALS]
-            yield encode_predictions(found.boxes_px, found.class_ids, found.scores, found.masks)
+    """Yields what the network finds in each image, in order; fills in the regions of interest on the way.
+
+    Args:
+        network: The trained network.
+        names: Of the images.
+        batches: The images; more than there are names are left out.
+        settings: What is kept.
+        proposals: Where the best regions of interest of each image are put, by its name.
+    """
+    everything = detect_batches(
+        network,
+        batches,
+        min_confidence=settings.min_confidence,
+        nms_iou=settings.detection_nms_iou,
+        max_count=settings.num_detections,
+    )
+    for name, found in zip(track(names, "Detecting"), chain.from_iterable(everything), strict=False):
+        proposals[name] = found.proposals_px[:KEPT_PROPOSALS]
+        yield encode_predictions(found.boxes_px, found.class_ids, found.scores, found.masks)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 
+from maskrcnn.data.read_ahead import ReadAhead
 from maskrcnn.learning import fit
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project import config
 from maskrcnn.project.config import Feeder
+from maskrcnn.project.notation import Image
 from maskrcnn.project.params import read_params, read_runtime, read_yaml
 from maskrcnn.project.ranges import NAME
 from maskrcnn.project.runtime import choose_settings
@@ -207,7 +209,8 @@ class Seen:
             patch.setattr(predict, "read_records", lambda _: records)
             patch.setattr(predict, "read_weights", lambda *_: None)
             patch.setattr(predict, "build_mask_rcnn", self.returning("build", None))
-            patch.setattr(predict, "detect_batch", self.detect_batch)
+            patch.setattr(predict, "ReadAhead", self.read_ahead)
+            patch.setattr(predict, "detect_batches", self.detect_batches)
 
     def returning(self, name: str, value: Any) -> Callable[..., Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:
@@ -237,8 +240,12 @@ class Seen:
     def fingerprint_recipe(self, *_: Any) -> str:
         return "fingerprint"
 
-    def detect_batch(self, _: Any, images: np.ndarray, **arguments: Any) -> list[Predictions]:
-        self.note("detect", images.shape, sorted(arguments.items()))
+    def read_ahead(self, read: Callable[[int], Image], workers: int | None) -> ReadAhead[Image]:
+        self.feeder = Feeder(workers)
+        return ReadAhead(read, workers)
+
+    def detect_batches(self, _: Any, batches: Iterator[np.ndarray], **arguments: Any) -> list[Predictions]:
+        self.note("detect", next(batches).shape, sorted(arguments.items()))
         raise EndOfTest
 
 
@@ -247,10 +254,10 @@ class RecordsOfOne(list):
 
     def __init__(self, record: Any):
         super().__init__([record])
-        self.image_shape = (64, 64)
+        self.names, self.image_shape = [record.name], (64, 64)
         self.catalogue = SimpleNamespace(class_names=("background", "car"))
 
-    def read_image(self, _: int, __: Path) -> np.ndarray:
+    def read_image(self, _: int, root: Path) -> np.ndarray:
         return np.zeros((64, 64, 3), np.uint8)
 
 
@@ -290,10 +297,10 @@ def test_exactly_the_declared_params_change_what_a_stage_does(name: str, path: s
 TRAININGS = ["train", "pretrain", "babysit", "coarse", "hyperband"]
 
 
-@pytest.mark.parametrize("name", TRAININGS)
-def test_how_images_are_read_reaches_the_batches_and_changes_nothing_else(name: str) -> None:
-    seen = run(name, make_params() | {"feeder": {"workers": 3, "cache": True}})
-    assert seen.feeder == Feeder(3, True)
+@pytest.mark.parametrize(("name", "cache"), [*((name, True) for name in TRAININGS), ("predict", False)])
+def test_how_images_are_read_reaches_the_reader_and_changes_nothing_else(name: str, cache: bool) -> None:
+    seen = run(name, make_params() | {"feeder": {"workers": 3, "cache": cache}})
+    assert seen.feeder == Feeder(3, cache)
     assert "\n".join(seen.notes) == observe_base(name)
 
 

@@ -1,0 +1,49 @@
+"""How the images of a split reach the network; whole runs are in tests/stages/test_network_stages.py."""
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskrcnn.project.config import Feeder, Predict
+from stages import predict
+
+SETTINGS = Predict(batch_size=2, num_proposals=9, num_detections=3, min_confidence=0.5, detection_nms_iou=0.3)
+
+
+class Numbered:
+    """The records of five images, each filled with its number from 1; the first ones take longest to read."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def read_image(self, index: int, root: Path) -> np.ndarray:
+        assert root == Path("images")
+        time.sleep(0.02 * (5 - index))
+        return np.full((4, 4, 3), index + 1, np.uint8)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_batches_are_in_order_whatever_the_number_of_threads(workers: int) -> None:
+    records: Any = Numbered()
+    batches = list(predict.read_batches(records, Path("images"), 2, Feeder(workers)))
+    assert [batch[:, 0, 0, 0].tolist() for batch in batches] == [[1, 2], [3, 4], [5, 0]]
+    assert {batch.shape for batch in batches} == {(2, 4, 4, 3)}
+
+
+def test_what_fills_the_last_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(
+        boxes_px=np.zeros((0, 4), int),
+        class_ids=np.zeros(0, int),
+        scores=np.zeros(0),
+        masks=np.zeros((0, 4, 4), bool),
+        proposals_px=np.ones((200, 4)),
+    )
+    monkeypatch.setattr(predict, "detect_batches", lambda *_, **__: iter([[found, found], [found, found]]))
+    proposals: dict[str, np.ndarray] = {}
+    network: Any = None
+    assert len(list(predict.predict(network, ["a", "b", "c"], [], SETTINGS, proposals))) == 3
+    assert {name: len(best) for name, best in proposals.items()} == {"a": 100, "b": 100, "c": 100}
