@@ -129,7 +129,7 @@ def run_side(name: str, flags: tuple[str, ...], environment: dict[str, str], lim
 def write(path: Path, device: dict, name: str, figure: dict) -> None:
     """Adds a figure to the file of the device; those that were not measured now stay."""
     figures = json.loads(path.read_text())["figures"] if path.exists() else {}
-    if "tflop" in figure:
+    if "tflop" in figure and "tflops" in device:
         ceiling = device["tflops"]["bfloat16" if "bfloat16" in name else "tf32"]
         figure["share_of_matmul"] = round(1e3 * figure["tflop"] / figure["ms"] / ceiling, 3)
     content = {"date": time.strftime("%Y-%m-%d"), **device, "figures": {**figures, name: figure}}

@@ -136,7 +136,13 @@ def _build_trainer(recipe: Recipe, root: Path, training: Batches) -> Trainer:
     """Builds the network and its trainer, on the devices of the surrounding `spread`."""
     variant = recipe.variant
     class_count = len(training.records.catalogue.class_names)
-    network = build_mask_rcnn(image_shape=recipe.image_shape, class_count=class_count, **asdict(recipe.model))
+    network = build_mask_rcnn(
+        image_shape=recipe.image_shape,
+        class_count=class_count,
+        precision=recipe.runtime.precision,
+        remat=recipe.schedule.remat,
+        **asdict(recipe.model),
+    )
     if not recipe.starts_at_random:
         read_weights(network, root / variant.start)
     return Trainer(
