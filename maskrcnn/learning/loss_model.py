@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from keras import ops
 
 from maskrcnn.learning import losses
+from maskrcnn.learning.accumulation import sum_parts
 from maskrcnn.learning.losses import LossSum, MeanLoss, mean_loss
 from maskrcnn.learning.sampling import take_rows
 from maskrcnn.learning.targets import RoiTargets, RpnTargets, Truth, roi_targets, rpn_targets
@@ -20,6 +22,7 @@ from maskrcnn.project.notation import Array
 LOSS_NAMES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
 DECAY_NAME = "weight_decay_loss"
 COUNTED = {"positive_anchors": "rpn_box_loss", "positive_regions": "mask_loss"}  # counts reported, by their losses
+MOVING = ("moving_mean", "moving_variance")  # variables of batch norm
 LEARNING_STAGES = {"heads": (), "5+": (5,), "4+": (4, 5), "3+": (3, 4, 5), "all": (1, 2, 3, 4, 5)}
 
 
@@ -39,6 +42,9 @@ class LossModel(keras.Model):
         weight_decay: Weight of `decayed_size`; a variable, so that a traced step serves every value.
         live_batch_norm: Whether batch norm uses and updates batch statistics; its scale and shift
             learn either way.
+        gradient_accumulation: Parts that a training batch is computed in, one after the other; it must divide the
+            batch size. Losses and gradient are those of the whole batch, except that live batch norm uses the
+            statistics of a part. Activations of one part are in memory at a time; the forward pass runs twice.
     Raises:
         InputError: if `loss_weights` names an unknown loss.
     Source:
@@ -56,6 +62,7 @@ class LossModel(keras.Model):
         loss_weights: Mapping[str, float | keras.Variable] | None = None,
         weight_decay: float = 0.0,
         live_batch_norm: bool = False,
+        gradient_accumulation: int = 1,
     ):
         super().__init__(name="loss_model")
         self.distribution = keras.distribution.distribution()  # of JAX; on TensorFlow, Keras remembers it itself
@@ -65,7 +72,7 @@ class LossModel(keras.Model):
         if unknown := sorted(set(loss_weights or {}) - set(LOSS_NAMES)):
             raise InputError(f"`loss_weights` must name losses of {', '.join(LOSS_NAMES)}; got {', '.join(unknown)}.")
         self.loss_weights = {name: 1.0 for name in LOSS_NAMES} | dict(loss_weights or {})
-        self.live_batch_norm = live_batch_norm
+        self.live_batch_norm, self.gradient_accumulation = live_batch_norm, gradient_accumulation
         self.weight_decay = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(weight_decay), trainable=False, name="weight_decay"
         )
@@ -74,13 +81,30 @@ class LossModel(keras.Model):
 
     def call(self, batch: Mapping[str, Array], training: bool = False) -> dict[str, MeanLoss]:
         """Returns the five losses and the weight decay of a batch of `maskrcnn.data.batches.Batches`."""
-        sums = self._sum_losses(batch, training and self.live_batch_norm)
+        live_batch_norm = training and self.live_batch_norm
+        if training and self.gradient_accumulation > 1:
+            sums = self._sum_parts(batch, live_batch_norm)
+        else:
+            sums = self._sum_losses(batch, live_batch_norm)
         parts = {name: mean_loss(loss) for name, loss in sums.items()}
         for name, loss in parts.items():
             self.add_loss(self.loss_weights[name] * loss.mean)
         decay = self.weight_decay * decayed_size(self.network)
         self.add_loss(decay)
         return {**parts, DECAY_NAME: MeanLoss(decay, ops.ones(()))}
+
+    def _sum_parts(self, batch: Mapping[str, Array], live_batch_norm: bool) -> dict[str, LossSum]:
+        """Returns the sums of the five losses over a batch that is computed in parts."""
+        state = [v for v in self.network.variables if live_batch_norm and v.name in MOVING]
+        known = {id(variable) for variable in state}
+        return sum_parts(
+            partial(self._sum_losses, live_batch_norm=live_batch_norm),
+            {name: LossSum(ops.zeros(()), ops.zeros(())) for name in LOSS_NAMES},
+            batch,
+            self.gradient_accumulation,
+            weights=[variable for variable in self.network.variables if id(variable) not in known],
+            state=state,
+        )
 
     def _sum_losses(self, batch: Mapping[str, Array], live_batch_norm: bool) -> dict[str, LossSum]:
         """Returns the sums of the five losses over a batch, or over a part of one."""

@@ -154,6 +154,7 @@ def _build_trainer(recipe: Recipe, root: Path, training: Batches) -> Trainer:
         frozen=variant.frozen,
         loss_weights=variant.loss_weights,
         live_batch_norm=recipe.schedule.live_batch_norm,
+        gradient_accumulation=recipe.schedule.gradient_accumulation,
     )
 
 

@@ -33,6 +33,9 @@ class Trainer:
         frozen: Parts kept frozen although `layers` would train them.
         loss_weights: Weights of losses that are not 1.
         live_batch_norm: Whether batch norm uses and updates batch statistics.
+        gradient_accumulation: Parts that a batch is computed in, see `LossModel`.
+    Raises:
+        InputError: if the parts do not divide the batch.
     """
 
     def __init__(
@@ -46,9 +49,19 @@ class Trainer:
         frozen: Collection[str] = (),
         loss_weights: Mapping[str, float] | None = None,
         live_batch_norm: bool = False,
+        gradient_accumulation: int = 1,
     ):
+        if training.batch_size % gradient_accumulation:
+            raise InputError(
+                f"`schedule.gradient_accumulation` must divide `schedule.batch_size`, {training.batch_size}; "
+                f"got {gradient_accumulation}."
+            )
         set_learning_layers(network, layers, frozen)
-        arguments = {"loss_weights": loss_weights, "live_batch_norm": live_batch_norm}
+        arguments = {
+            "loss_weights": loss_weights,
+            "live_batch_norm": live_batch_norm,
+            "gradient_accumulation": gradient_accumulation,
+        }
         self.network = network
         self.optimizer_name = optimizer
         (batch,) = training[0]

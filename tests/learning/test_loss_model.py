@@ -141,6 +141,23 @@ def test_the_losses_of_a_batch_are_those_of_its_images(model: CompiledModel) -> 
         np.testing.assert_allclose(whole[name].mean * whole[name].count, totals, rtol=1e-5, err_msg=name)
 
 
+def test_a_batch_in_parts_has_the_losses_and_the_gradient_of_the_batch() -> None:
+    batch = make_batch([1, 2, 3, 4], CAP)
+
+    def learn(parts: int) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Returns the losses, and what a step of SGD at rate 1, which is the gradient, subtracts from the weights."""
+        reset()
+        loss_model = compile_model(batch, "sgd", 1.0, 0.0, gradient_accumulation=parts, weight_decay=0.5)
+        losses = loss_model.train_on_batch(batch, return_dict=True)
+        return losses, [new - old for new, old in zip(read(network().variables), start(), strict=True)]
+
+    (whole, gradients), (in_parts, sums) = learn(1), learn(2)
+    assert in_parts == pytest.approx(whole, rel=1e-6)
+    largest = max(np.abs(gradient).max() for gradient in gradients)
+    for gradient, total in zip(gradients, sums, strict=True):
+        np.testing.assert_allclose(total, gradient, atol=1e-6 * largest)
+
+
 def batch_losses(rpn: tuple, rpn_box: tuple, classes: tuple, box: tuple, mask: tuple, decay: float) -> dict:
     """Returns what a batch leaves, from means and counts."""
     parts = dict(zip(LOSS_NAMES, (rpn, rpn_box, classes, box, mask), strict=True)) | {DECAY_NAME: (decay, 1)}

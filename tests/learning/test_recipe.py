@@ -217,6 +217,7 @@ SEEN: dict[str, Callable[[Assembly], Any]] = {
     "schedule.steps": lambda a: len(a.training),
     "schedule.validation_steps": lambda a: len(a.validation),
     "schedule.live_batch_norm": lambda a: a.trainer.loss_model.live_batch_norm,
+    "schedule.gradient_accumulation": lambda a: a.trainer.loss_model.gradient_accumulation,
     "optimizer": lambda a: next(k for k, v in OPTIMIZERS.items() if isinstance(a.trainer.loss_model.optimizer, v)),
     "training": lambda a: a.training.records.path.stem,
     "validation": lambda a: a.validation.records.path.stem,

@@ -160,6 +160,13 @@ def test_hyperparameters_of_another_optimizer_are_refused(trainer: Trainer) -> N
         trainer.reset(Hyperparameters("adam", 0.1, 0.9, 0.0))
 
 
+def test_parts_must_divide_a_batch(split: tuple) -> None:
+    with pytest.raises(
+        ValueError, match=r"`schedule.gradient_accumulation` must divide `schedule.batch_size`, 1; got 2"
+    ):
+        make_trainer(split[0], "sgd", gradient_accumulation=2)
+
+
 def test_a_state_of_another_trainer_is_refused(trainer: Trainer) -> None:
     with pytest.raises(ValueError, match=r"`state` must hold the .* variables of this trainer; got 1 others"):
         trainer.write_state({"0": np.zeros(3)})
