@@ -84,7 +84,7 @@ def fit(
         training: The stream to learn from.
         validation: The images to validate on.
         hyperparameters: Learning rate, momentum and weight decay.
-        schedule: Number of epochs, patience, and whether the learning rate falls.
+        schedule: Number of epochs, patience, and how the learning rate rises and falls.
         history: CSV file for the row of every epoch.
         checkpoints: Folder of this training alone; training resumes from what it contains.
         live: Folder where DVCLive keeps the current figures, to watch a training.
@@ -93,7 +93,7 @@ def fit(
     Raises:
         Divergence: if a loss becomes NaN or infinite.
     """
-    trainer.reset(hyperparameters)
+    trainer.reset(hyperparameters, warmup_steps=schedule.warmup_steps)
     progress = Progress(trainer, history, checkpoints, patience=schedule.patience)
     progress.resume()
     if len(progress.rows) < schedule.epochs and not progress.is_stuck():
@@ -181,7 +181,13 @@ class Progress(keras.callbacks.Callback):
 
 
 def _learning_rates(first: float, schedule: Schedule) -> Callable[[int], float]:
-    """Returns the learning rate of each epoch: constant, or falling to zero along a cosine."""
+    """Returns the learning rate of each epoch, apart from a warm-up: constant, or falling to zero along a cosine.
+
+    Source:
+        Accurate, Large Minibatch SGD (arXiv:1706.02677), section 2.1, "Linear Scaling Rule".
+    """
+    if schedule.base_batch_size is not None:
+        first *= schedule.batch_size / schedule.base_batch_size
 
     def at(epoch: int) -> float:
         return first * (0.5 + 0.5 * math.cos(math.pi * epoch / schedule.epochs)) if schedule.cosine else first

@@ -64,7 +64,7 @@ class LossModel(keras.Model):
         live_batch_norm: bool = False,
         gradient_accumulation: int = 1,
     ):
-        super().__init__(name="loss_model")
+        super().__init__(name="loss_model", dtype="float32")  # truth and losses, whatever the network's precision
         self.distribution = keras.distribution.distribution()  # of JAX; on TensorFlow, Keras remembers it itself
         self.network = network
         self.num_proposals, self.num_anchors, self.num_rois = num_proposals, num_anchors, num_rois

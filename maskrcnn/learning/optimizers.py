@@ -7,6 +7,7 @@ import keras
 from jaxtyping import Float
 from keras import ops
 
+from maskrcnn.learning.warmup import WarmUp
 from maskrcnn.network.devices import sum_over_devices
 from maskrcnn.project.config import Hyperparameters
 from maskrcnn.project.errors import InputError
@@ -29,7 +30,7 @@ class _ClipsTheSum(keras.optimizers.Optimizer):
         return list(grads_and_vars)  # they are added up already
 
 
-class SGD(_ClipsTheSum, keras.optimizers.SGD):
+class SGD(WarmUp, _ClipsTheSum, keras.optimizers.SGD):
     """Gradient descent with momentum, as `keras.optimizers.SGD`; its `momentum_rate` can be assigned."""
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class SGD(_ClipsTheSum, keras.optimizers.SGD):
         self.assign_add(variable, slot)
 
 
-class Adam(_ClipsTheSum, keras.optimizers.Adam):
+class Adam(WarmUp, _ClipsTheSum, keras.optimizers.Adam):
     """Adam, as `keras.optimizers.Adam`; its `momentum_rate`, which is beta_1, can be assigned."""
 
     def __init__(self) -> None:

@@ -70,9 +70,12 @@ class Trainer:
         self.loss_model.optimizer.build(self.loss_model.trainable_variables)
         self.start = self.read_state()
 
-    def reset(self, hyperparameters: Hyperparameters) -> None:
+    def reset(self, hyperparameters: Hyperparameters, *, warmup_steps: int = 0) -> None:
         """Restores the first weights, clears the optimizer's state and sets its hyperparameters.
 
+        Args:
+            hyperparameters: Learning rate, momentum and weight decay.
+            warmup_steps: Steps over which the learning rate rises to that of the hyperparameters.
         Raises:
             InputError: if the hyperparameters are for another optimizer.
         """
@@ -80,6 +83,7 @@ class Trainer:
             raise InputError(f"`optimizer` must be {self.optimizer_name}; got {hyperparameters.optimizer}.")
         self.write_state(self.start)
         set_hyperparameters(self.loss_model.optimizer, hyperparameters)
+        self.loss_model.optimizer.warmup_steps.assign(warmup_steps)
         self.loss_model.weight_decay.assign(hyperparameters.weight_decay)
 
     def learn(

@@ -86,19 +86,24 @@ class _Stopped(Exception):
     """Ends a training in a test, instead of a kill."""
 
 
+def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    """Makes a training end as soon as the state after some epochs is kept."""
+    save = Progress.on_epoch_end
+
+    def save_and_stop(self: Progress, epoch: int, logs: dict | None = None) -> None:
+        save(self, epoch, logs)
+        if epoch + 1 == epochs:
+            raise _Stopped
+
+    monkeypatch.setattr(Progress, "on_epoch_end", save_and_stop)
+
+
 @pytest.mark.parametrize("stopped_after", [1, 2])
 def test_a_stopped_training_resumes_exactly(
     stopped_after: int, trainer: Trainer, split: tuple, tmp_path: Path, long: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     best, folder, weights = long
-    save = Progress.on_epoch_end
-
-    def save_and_stop(self: Progress, epoch: int, logs: dict | None = None) -> None:
-        save(self, epoch, logs)
-        if epoch + 1 == stopped_after:
-            raise _Stopped
-
-    monkeypatch.setattr(Progress, "on_epoch_end", save_and_stop)
+    stop_after(monkeypatch, stopped_after)
     with pytest.raises(_Stopped):
         train(trainer, split, tmp_path)
     monkeypatch.undo()
@@ -117,6 +122,26 @@ def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer,
     assert train(trainer, split, folder) == best
     assert split[0].asked == []
     assert history(folder) == rows
+
+
+def test_a_training_that_is_stopped_in_its_warm_up_resumes_exactly(
+    trainer: Trainer, split: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Hyperparameters("adam", 1e-3, 0.9, 0.0)
+    changes = {"epochs": 3, "patience": None, "warmup_steps": 6, "base_batch_size": 2}
+    expected = train(trainer, split, tmp_path / "whole", slow, **changes)
+    weights, rows = read(network().variables), history(tmp_path / "whole")
+    # 1e-3 * 1 / 2 along a cosine over three epochs; after 4, 8 and 12 steps the next is the 5th of 6, and none of them
+    rates = [5e-4 * 5 / 6, 5e-4 * 0.75, 5e-4 * 0.25]
+    np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-6)
+    stop_after(monkeypatch, 1)
+    with pytest.raises(_Stopped):
+        train(trainer, split, tmp_path / "stopped", slow, **changes)
+    monkeypatch.undo()
+    assert train(trainer, split, tmp_path / "stopped", slow, **changes) == expected
+    assert history(tmp_path / "stopped") == rows
+    for again, once in zip(read(network().variables), weights, strict=True):
+        np.testing.assert_array_equal(again, once)
 
 
 def test_an_epoch_that_is_not_finite_is_not_kept(
