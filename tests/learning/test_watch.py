@@ -1,17 +1,13 @@
 """Watching a training without waiting for the device: how often losses are read, and what is found in them."""
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 
 from maskrcnn.learning import watch as module
 from maskrcnn.learning.watch import Watch
-from maskrcnn.project.config import Hyperparameters
-from tests.learning.scenes import STEPS, make_trainer, read_split, write_split
 
 
 class Figure:
@@ -111,30 +107,3 @@ def test_a_terminal_shows_step_rate_and_loss(
     # 16 steps of 2 images in a second; the loss is that of a second before
     lines = capsys.readouterr().out.split("\r\033[K")
     assert lines == ["", "step 32/1000, 32.0 images/s, loss 1.0000", "step 48/1000, 32.0 images/s, loss 0.5000"]
-
-
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="counts the reads of JAX' arrays")
-def test_no_step_reads_a_value_of_the_device(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import jax
-
-    kind, reads, seen = type(jax.numpy.zeros(())), [], []
-    to_float = kind.__float__
-
-    def read(array: jax.Array) -> float:
-        reads.append(array)
-        return to_float(array)
-
-    split = read_split(write_split(tmp_path))
-    trainer = make_trainer(split[0], "sgd")
-    trainer.reset(Hyperparameters("sgd", 0.01, 0.9, 0.0))
-    monkeypatch.setattr(kind, "__float__", read)
-    monkeypatch.setattr(module, "INTERVAL", 1e6)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(len(reads)))
-    trainer.learn(*split, epochs=2, callbacks=[count])
-    assert len(seen) == 2 * STEPS
-    assert len({*seen[1:STEPS]}) == len({*seen[STEPS:]}) == 1
-    assert len(reads) > seen[-1]  # the figures of an epoch are
-    assert f"1/{STEPS} " not in capsys.readouterr().out  # Keras' progress bar, which reads on other ways
