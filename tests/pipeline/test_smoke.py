@@ -138,6 +138,14 @@ def test_a_changed_variant_reruns_alone(clean: Path) -> None:
     assert not {stage.partition("@")[0] for stage in stages} & TUNING
 
 
+def test_another_backend_runs_all_that_has_a_network(clean: Path) -> None:
+    stages = find_stages(dvc(clean, "exp", "run", "-n", "jax", "-S", "backend=jax"))
+    names = {stage.partition("@")[0] for stage in stages}
+    assert {*TUNING, "weights", "train", "predict"} <= names
+    assert not names & {"synthesize", "preprocess", "pretrain", "ceilings"}
+    assert (clean / ".jax_cache").is_dir()
+
+
 @pytest.fixture
 def second(clean: Path, tmp_path: Path) -> Path:
     """A clone of a repository whose results were pushed."""

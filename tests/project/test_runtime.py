@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 
+from maskrcnn.project import runtime
 from maskrcnn.project.config import Runtime
 from maskrcnn.project.runtime import LOCKS, advise_installation, check_installed, choose_settings, prepare_runtime
 
@@ -69,11 +70,15 @@ def test_either_backend_is_deterministic_if_it_must(tmp_path: Path) -> None:
         assert not expected.keys() & free.keys()
 
 
-def test_bad_params_exit_with_their_message(tmp_path: Path) -> None:
+def test_bad_params_exit_with_their_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"params\.yaml` must exist; run the stage in the root"):
         prepare_runtime(tmp_path)
     write_params(tmp_path, "torch")
     with pytest.raises(SystemExit, match=r"`backend` must be one of tensorflow, jax; got 'torch'"):
+        prepare_runtime(tmp_path)
+    write_params(tmp_path)
+    monkeypatch.setattr(runtime, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit, match=r"`backend` must be installed; got jax, `make install BACKEND=jax"):
         prepare_runtime(tmp_path)
 
 
