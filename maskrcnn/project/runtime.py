@@ -29,8 +29,8 @@ def prepare_runtime(root: Path = Path()) -> None:
     with exit_on_bad_input():
         runtime = read_runtime(read_params(root / "params.yaml"))
         check_installed(runtime.backend)
-    for name in [name for name in os.environ if name.startswith("KERAS_")]:
-        del os.environ[name]
+    for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):  # they would end a training early
+        os.environ.pop(name, None)
     os.environ.update(choose_settings(runtime, root))
     for name, value in choose_defaults(root).items():
         os.environ.setdefault(name, value)

@@ -12,14 +12,14 @@ from maskrcnn.project.config import Runtime
 from maskrcnn.project.runtime import LOCKS, advise_installation, check_installed, choose_settings, prepare_runtime
 
 ROOT = Path(__file__).parents[2]
+LAUNCHER = {"KERAS_DISTRIBUTION_PROCESS_ID": "1", "KERASTUNER_TUNER_ID": "chief"}  # of one process among several
 
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[dict[str, str]]:
     """An environment that is restored after a test, as another project leaves it."""
-    with mock.patch.dict(
-        os.environ, {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERASTUNER_TUNER_ID": "chief"}
-    ):
+    others = {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", **LAUNCHER}
+    with mock.patch.dict(os.environ, others):
         for name in ("DVC_ROOT", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "TF_CPP_MIN_LOG_LEVEL"):
             os.environ.pop(name, None)
         yield os.environ  # type: ignore[misc]
@@ -36,7 +36,7 @@ def test_params_decide_the_settings_of_keras(tmp_path: Path, backend: str) -> No
     prepare_runtime(tmp_path)
     found = {name: value for name, value in os.environ.items() if name.startswith("KERAS")}
     home = str(tmp_path / ".keras_cache")
-    assert found == {"KERAS_BACKEND": backend, "KERAS_HOME": home, "KERASTUNER_TUNER_ID": "chief"}
+    assert found == {"KERAS_BACKEND": backend, "KERAS_HOME": home, **LAUNCHER}
 
 
 def test_compiled_code_is_kept_in_the_repository(tmp_path: Path) -> None:
