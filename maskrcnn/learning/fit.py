@@ -11,9 +11,10 @@ import pandas as pd
 from dvclive import Live
 
 from maskrcnn.data.batches import Batches
-from maskrcnn.learning.checkpoints import load_state, open_checkpoints, save_state
+from maskrcnn.learning.checkpoints import open_checkpoints
 from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
+from maskrcnn.learning.states import load_state, save_state
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.network.weights import read_weights, write_weights

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from numpy import ndarray
 
-from maskrcnn.learning.checkpoints import load_progress, load_state, save_state
 from maskrcnn.learning.epochs import Row, validation_loss
+from maskrcnn.learning.states import load_progress, load_state, save_state
 from maskrcnn.project.config import Hyperparameters
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import maskrcnn
 from maskrcnn.learning import checkpoints
-from maskrcnn.learning.checkpoints import fingerprint, load_progress, load_state, open_checkpoints, save_state
+from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
+from maskrcnn.learning.states import load_progress, load_state, save_state
 
 
 @dataclass
