@@ -2,7 +2,7 @@
 
 Reads   models/<variant>.h5, data/processed/test.npz, the test images below data.root
 Writes  predictions/<variant>.json, predictions/proposals/<variant>.json
-Params  backend, precision, deterministic, data.root, model, predict
+Params  backend, precision, deterministic, devices, data.root, model, predict
 """
 
 import sys
@@ -27,6 +27,7 @@ from rich.progress import track
 from maskrcnn.data.read_ahead import ReadAhead
 from maskrcnn.data.records import Records, read_records
 from maskrcnn.inference import detect_batches
+from maskrcnn.network.devices import spread
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.command import run
@@ -48,15 +49,17 @@ def main(variant: str, root: Path = Path()) -> None:
     """
     params = read_params(root / "params.yaml")
     model = params.section(Model)
+    runtime = read_runtime(params)
     settings = params.section(Predict)
     records = read_records(root / "data/processed/test.npz")
-    network = build_mask_rcnn(
-        image_shape=records.image_shape,
-        class_count=len(records.catalogue.class_names),
-        num_proposals=settings.num_proposals,
-        precision=read_runtime(params).precision,
-        **asdict(model),
-    )
+    with spread(runtime.devices):
+        network = build_mask_rcnn(
+            image_shape=records.image_shape,
+            class_count=len(records.catalogue.class_names),
+            num_proposals=settings.num_proposals,
+            precision=runtime.precision,
+            **asdict(model),
+        )
     read_weights(network, root / f"models/{variant}.h5")
     images = read_batches(records, root / read_images_root(params, root), settings.batch_size, params.section(Feeder))
     proposals: dict[str, ndarray] = {}

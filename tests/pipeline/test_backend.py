@@ -22,7 +22,7 @@ RUNTIME: dict[str, set[str]] = {
     "backend": TRAININGS | {"predict", "weights"},
     "precision": TRAININGS | {"predict"},
     "deterministic": TRAININGS | {"predict", "weights"},
-    "devices": TRAININGS,
+    "devices": TRAININGS | {"predict"},
     "feeder": set(),
 }
 PREPARE = "from maskrcnn.project.runtime import prepare_runtime"

@@ -41,9 +41,7 @@ def read(source: str) -> Iterator[str]:
                 yield "data"
             case ast.Call(ast.Name("prepare_runtime")):
                 yield from ("backend", "deterministic")
-            case ast.Attribute(ast.Call(ast.Name("read_runtime")), key):
-                yield key
-            case ast.keyword(value=ast.Call(ast.Name("read_runtime"))):
+            case ast.Call(ast.Name("read_runtime")):
                 yield from (field.name for field in fields(Runtime))
             case ast.Subscript(ast.Attribute(ast.Name("params"), "values"), ast.Constant(section)):
                 yield section

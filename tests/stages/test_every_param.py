@@ -6,6 +6,7 @@ in the assembled network, trainer and batches is tested in tests/learning/test_r
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -206,6 +207,7 @@ class Seen:
         if stage is predict:
             record = SimpleNamespace(image_path="a.png", name="a")
             records = RecordsOfOne(record)
+            patch.setattr(predict, "spread", self.returning("spread", nullcontext()))
             patch.setattr(predict, "read_records", lambda _: records)
             patch.setattr(predict, "read_weights", lambda *_: None)
             patch.setattr(predict, "build_mask_rcnn", self.returning("build", None))
