@@ -24,7 +24,7 @@ class Batches(keras.utils.PyDataset):
     is the first images in their order.
 
     Threads read ahead, across the ends of epochs too: neither the first step of an epoch nor its validation waits for a
-    feeder that starts. At most `2 * max(workers, batch_size)` samples are read ahead, of `3 * H * W + G * h * w` bytes
+    feeder that starts. About `2 * max(workers, batch_size)` samples are read ahead, of `3 * H * W + G * h * w` bytes
     each: with 16 threads and 128 truths at 1024x2048, 32 samples of 6.7 MB. The number of threads changes no bit.
     Keras' own threads are not used: they start anew in every epoch and do not end after an interrupted one.
 

@@ -12,7 +12,7 @@ from maskrcnn.data.image_cache import open_cache
 from maskrcnn.data.records import read_records
 from maskrcnn.learning.checkpoints import fingerprint
 from maskrcnn.learning.trainer import Trainer, fix_randomness
-from maskrcnn.network.devices import count_processes, process_number, spread
+from maskrcnn.network.devices import computes_parts, count_processes, process_number, spread
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_weights
 from maskrcnn.project.config import Feeder, Hyperparameters, Model, Runtime, Sampling, TuningSchedule, Variant
@@ -95,16 +95,23 @@ def assemble(recipe: Recipe, root: Path, feeder: Feeder = Feeder()) -> Assembly:
     """
     fix_randomness(recipe.schedule.seed, recipe.runtime.deterministic)
     with spread(recipe.runtime.devices) as device_count:
-        _check_batch_size(recipe.schedule, device_count)
+        _check_parts(recipe.schedule, device_count)
         training, validation = _open_splits(recipe, root, feeder)
         return Assembly(_build_trainer(recipe, root, training), training, validation)
 
 
-def _check_batch_size(schedule: TuningSchedule, device_count: int) -> None:
+def _check_parts(schedule: TuningSchedule, device_count: int) -> None:
+    """Refuses batches that cannot be split."""
     if schedule.batch_size % (device_count * schedule.gradient_accumulation):
         raise InputError(
             f"`schedule.batch_size` must be a multiple of the devices ({device_count}, see `devices`) times "
             f"`schedule.gradient_accumulation` ({schedule.gradient_accumulation}); got {schedule.batch_size}."
+        )
+    # The statistics of a batch would be exchanged within a loop, which TensorFlow does not allow.
+    if computes_parts() and schedule.live_batch_norm and schedule.gradient_accumulation > 1:
+        raise InputError(
+            "`schedule.gradient_accumulation` must be 1 where `schedule.live_batch_norm` is true and TensorFlow has "
+            f"several devices; got {schedule.gradient_accumulation}. JAX does all three."
         )
 
 

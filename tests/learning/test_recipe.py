@@ -328,3 +328,12 @@ def test_devices_that_cannot_share_a_batch_are_refused(devices: int, parts: int,
     schedule = replace(ONE.schedule, gradient_accumulation=parts)
     with pytest.raises(InputError, match=message):
         assemble(replace(ONE, schedule=schedule, runtime=Runtime(devices=devices)), root)
+
+
+def test_a_batch_norm_cannot_be_live_in_parts_on_devices_of_tensorflow(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe_module, "computes_parts", lambda: True)
+    schedule = replace(ONE.schedule, live_batch_norm=True, gradient_accumulation=2)
+    with pytest.raises(InputError, match=r"`schedule.gradient_accumulation` must be 1 where .* devices; got 2"):
+        assemble(replace(ONE, schedule=schedule), root)

@@ -77,7 +77,8 @@ def watch(loss_model: LossModel) -> set[int]:
 
         def look(state: Any, batches: Any) -> Any:
             batch = next(batches)
-            seen.update(shard.index[0].start or 0 for shard in batch[0]["images"].addressable_shards)
+            images = keras.ops.convert_to_tensor(batch[0]["images"])
+            seen.update(shard.index[0].start or 0 for shard in images.addressable_shards)
             return run(state, iter([batch]))
 
         loss_model.train_function = look
