@@ -132,6 +132,20 @@ def test_a_missing_image_is_named(root: Path, records: Records):
         batches[0]
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_shares_make_the_batch_together(seed: int | None, root: Path, records: Records) -> None:
+    whole, *shares = (
+        Batches(records, root, batch_size=4, instance_cap=6, steps=1, seed=seed, share=share)
+        for share in ((0, 1), (0, 2), (1, 2))
+    )
+    for _ in range(3):
+        (batch,), *parts = (batches[0] for batches in (whole, *shares))
+        for key, values in batch.items():
+            np.testing.assert_array_equal(np.concatenate([part[key] for (part,) in parts]), values)
+        for batches in (whole, *shares):
+            batches.on_epoch_end()
+
+
 @pytest.mark.filterwarnings(IMGAUG)
 def test_augmentation_follows_from_seed_and_place_alone(root: Path, records: Records):
     def make(seed: int, batch_size: int = 1, steps: int = 12) -> Batches:
