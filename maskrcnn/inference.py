@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from keras import ops
 from numpy import ndarray
 
 from maskrcnn.data.mini_masks import expand_masks, place_parts
+from maskrcnn.network.devices import share_images
 from maskrcnn.network.model import BOX_CROP, MASK_CROP, MaskRCNN
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array, Boxes, Image, Masks
@@ -110,7 +112,7 @@ def detect_batches(
 
     def start(images: ndarray) -> dict[str, Array]:
         _check_images(network, images)
-        return run(images, confidence, nms_iou=nms_iou, max_count=max_count)
+        return run(share_images(network, images), confidence, nms_iou=nms_iou, max_count=max_count)
 
     return (_finish(started, network.image_shape) for started in _one_ahead(map(start, batches)))
 
@@ -221,7 +223,21 @@ def _compile_tensorflow(network: MaskRCNN, step: Callable[..., Any]) -> Callable
     import tensorflow as tf
 
     compiled = tf.function(lambda *arrays, **constants: step(network, *arrays, **constants), autograph=False)
-    return lambda *arrays, **constants: compiled(*tf.nest.map_structure(tf.convert_to_tensor, arrays), **constants)
+    on_parts = tf.function(_run_on_parts, autograph=False)
+
+    def run(*arrays: Any, **constants: Any) -> dict[str, Array]:
+        if isinstance(arrays[0], tf.distribute.DistributedValues):
+            return on_parts(network, step, *arrays, **constants)
+        return compiled(*tf.nest.map_structure(tf.convert_to_tensor, arrays), **constants)
+
+    return run
+
+
+def _run_on_parts(network: MaskRCNN, step: Callable[..., Any], *arrays: Any, **constants: Any) -> dict[str, Array]:
+    """Runs a step on every device of TensorFlow with its part of a batch, and joins what they find."""
+    strategy = network.distribute_strategy
+    found = strategy.run(partial(step, network, **constants), arrays)
+    return {name: ops.concatenate(strategy.experimental_local_results(parts)) for name, parts in found.items()}
 
 
 def _compile_jax(network: MaskRCNN, step: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 from jaxtyping import Float
+from numpy import ndarray
 
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
@@ -79,6 +81,28 @@ def sum_over_devices(values: Sequence[Any]) -> Sequence[Any]:
     """Returns, for each of some arrays, the sum of what each device has computed, on every device."""
     context = _replica_context()
     return context.all_reduce("SUM", list(values)) if context else values
+
+
+def share_images(network: keras.Model, images: ndarray) -> Any:
+    """Returns a batch of images whose equal parts lie on the devices that the network was built on.
+
+    It is the batch itself if there is one device, or if the devices cannot share it equally. On TensorFlow a batch with
+    parts is one that `run` of the network's strategy takes.
+    """
+    if keras.backend.backend() == "jax":
+        from jax import device_put
+        from jax.sharding import NamedSharding, PartitionSpec
+
+        replicated = network.variables[0].value.sharding
+        if not isinstance(replicated, NamedSharding) or len(images) % replicated.mesh.size:
+            return images
+        return device_put(images, NamedSharding(replicated.mesh, PartitionSpec(*replicated.mesh.axis_names)))
+    strategy = network.distribute_strategy
+    count = strategy.num_replicas_in_sync
+    if count == 1 or len(images) % count:
+        return images
+    parts = np.split(images, count)
+    return strategy.experimental_distribute_values_from_function(lambda device: parts[device.replica_id_in_sync_group])
 
 
 def join_processes() -> None:
