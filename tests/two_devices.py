@@ -1,22 +1,26 @@
-"""A process that sees two devices: `python -m tests.learning.two_devices TASK ARGUMENTS`; see test_devices.py."""
+"""A process that sees two devices: `python -m tests.two_devices TASK ARGUMENTS`; see test_two_devices.py."""
 
 import os
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from maskrcnn.inference import detect_batch
 from maskrcnn.learning.fit import Progress, train
 from maskrcnn.learning.loss_model import LossModel, build_loss_model
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.learning.recipe import RANDOM, Recipe
-from maskrcnn.network.devices import spread
+from maskrcnn.network.devices import share_images, spread
 from maskrcnn.project.config import Hyperparameters, Model, Sampling, Schedule, Variant
 from tests.learning.scenes import Given
-from tests.tiny import SHAPE, make_batch, make_network, read
+from tests.tiny import SHAPE, draw_scene, make_batch, make_network, read
 
 SPLIT = "split"
 STEP = Hyperparameters("sgd", 1.0, 0.9, weight_decay=0.1)
@@ -100,7 +104,21 @@ def watch(loss_model: LossModel) -> set[int]:
 def compare(folder: str, live_batch_norm: str) -> None:
     """Writes what a step leaves on one device and on two; `live_batch_norm` is 0 or 1."""
     for devices in (1, 2):
-        np.savez(Path(folder) / f"{devices}.npz", **step(live_batch_norm == "1", devices))
+        np.savez(Path(folder) / f"{devices}.npz", allow_pickle=False, **step(live_batch_norm == "1", devices))
+
+
+def find(folder: str) -> None:
+    """Writes what is found in four images on one device and on two, and in one image, which two cannot share."""
+    images = np.stack([draw_scene(seed)[0] for seed in range(4)])
+    for devices in (1, 2):
+        with spread(devices):
+            network = make_network()
+        assert (share_images(network, images) is images) == (devices == 1)
+        found = [detect_batch(network, some, min_confidence=0.0, max_count=5) for some in (images, images[:1])]
+        images_found = [asdict(objects) for objects in chain(*found)]
+        names = ("boxes_px", "class_ids", "scores", "proposals_px")
+        joined = {name: np.concatenate([found[name] for found in images_found]) for name in names}
+        np.savez(Path(folder) / f"{devices}.npz", allow_pickle=False, **joined)
 
 
 class Killed(Progress):
@@ -127,4 +145,5 @@ if __name__ == "__main__":
 
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    {"compare": compare, "learn": learn}[task](*arguments)
+    tasks: dict[str, Callable[..., None]] = {"compare": compare, "find": find, "learn": learn}
+    tasks[task](*arguments)

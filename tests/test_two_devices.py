@@ -1,4 +1,4 @@
-"""Two devices learn what one learns from the same batches, and a killed training on two devices resumes exactly.
+"""Two devices learn and find what one does with the same batches; a killed training on two devices resumes exactly.
 
 Processes of their own make two devices of the CPU.
 """
@@ -19,7 +19,7 @@ from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
 from maskrcnn.learning.optimizers import CLIP_NORM
 from tests.learning.scenes import write_split
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 Results = dict[str, np.ndarray]
 
 # The sums over a batch are added in another order: a sum of n float32 numbers is off by sqrt(n) * 6e-8 of its largest
@@ -35,7 +35,7 @@ def start(task: str, *arguments: str | Path, devices: int = 2, **variables: str)
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", "tests.learning.two_devices", task, *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.two_devices", task, *map(str, arguments)]
     return subprocess.Popen(command, env=environment | variables, cwd=ROOT)
 
 
@@ -92,6 +92,14 @@ def test_gradients_and_statistics_are_those_of_one_device(pair: tuple[Results, R
         # Biases in front of a live batch norm have no gradient but rounding errors.
         tolerance = GRADIENT_TOLERANCE * max(np.abs(values).max(), 1e-2 * largest)
         np.testing.assert_allclose(two[name], values, rtol=0, atol=tolerance, err_msg=name)
+
+
+def test_two_devices_find_what_one_does(tmp_path: Path) -> None:
+    assert run("find", tmp_path) == 0
+    one, two = (np.load(tmp_path / f"{devices}.npz") for devices in (1, 2))
+    assert len(one["class_ids"]) > 5  # in four images of a batch, and in the first once more alone
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=LOSS_TOLERANCE, err_msg=name)
 
 
 @pytest.fixture(scope="module")
