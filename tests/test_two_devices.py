@@ -20,12 +20,12 @@ from maskrcnn.learning.optimizers import CLIP_NORM
 from tests.learning.scenes import write_split
 
 ROOT = Path(__file__).parents[1]
+FILES = ("plots/history/small.csv", "models/small.h5", "metrics/train/small.json")
 Results = dict[str, np.ndarray]
 
-# The sums over a batch are added in another order: a sum of n float32 numbers is off by sqrt(n) * 6e-8 of its largest
-# parts or so, and the longest here have about 4 * 32 * 32 pixels.
+# Sums over a batch are added in another order, and a float32 sum is off by 6e-8 for each of its additions at most.
 LOSS_TOLERANCE = 1e-5
-GRADIENT_TOLERANCE = 1e-4  # of a variable's largest entry; gradients pass through many such sums
+GRADIENT_TOLERANCE = 2e-5  # of a variable's largest entry; a gradient has passed through some hundred such sums
 
 
 def start(task: str, *arguments: str | Path, devices: int = 2, **variables: str) -> subprocess.Popen[bytes]:
@@ -133,7 +133,7 @@ def killed(inputs: Path, tmp_path: Path) -> Path:
 @pytest.mark.timeout(900)
 def test_a_killed_training_on_two_devices_resumes_exactly(inputs: Path, uninterrupted: Path, killed: Path) -> None:
     assert run("learn", inputs, killed) == 0
-    for name in ("plots/history/small.csv", "models/small.h5", "metrics/train/small.json"):
+    for name in FILES:
         assert (killed / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
@@ -162,5 +162,5 @@ def test_two_processes_share_a_training(inputs: Path, uninterrupted: Path, tmp_p
     ]
     assert [process.wait() for process in processes] == [0, 0]
     assert not list((tmp_path / "checkpoints/train").iterdir())
-    for row, other in zip(read_history(tmp_path), read_history(uninterrupted), strict=True):
-        np.testing.assert_allclose([float(v) for v in row.values()], [float(v) for v in other.values()], rtol=1e-3)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name

@@ -97,7 +97,7 @@ def watch(loss_model: LossModel) -> set[int]:
                 seen.add(part * tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group))
             return call(batch, training=training)
 
-        loss_model.call = look_and_call
+        loss_model.call = look_and_call  # type: ignore[method-assign]
     return seen
 
 

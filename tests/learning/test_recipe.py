@@ -23,7 +23,7 @@ from maskrcnn.network.layers import BLOCK_COUNTS
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import write_weights
 from maskrcnn.network.weights.entries import PARTS
-from maskrcnn.project.config import Hyperparameters, Model, Runtime, Sampling, Schedule, Variant
+from maskrcnn.project.config import Feeder, Hyperparameters, Model, Runtime, Sampling, Schedule, Variant
 from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES, make_catalogue
 from tests.tiny import MINI_MASK_SHAPE, make_record
@@ -337,3 +337,13 @@ def test_a_batch_norm_cannot_be_live_in_parts_on_devices_of_tensorflow(
     schedule = replace(ONE.schedule, live_batch_norm=True, gradient_accumulation=2)
     with pytest.raises(InputError, match=r"`schedule.gradient_accumulation` must be 1 where .* devices; got 2"):
         assemble(replace(ONE, schedule=schedule), root)
+
+
+def test_the_feeder_reads_both_splits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe_module, "_build_trainer", lambda *_: None)
+    _, *streams = assemble(ONE, root, Feeder(workers=3, cache=True))
+    assert [batches.read_ahead.workers for batches in streams] == [3, 3]
+    assert not list(root.rglob(".image_cache/*"))
+    for batches in streams:
+        batches[0]
+    assert list(root.rglob(".image_cache/*"))
