@@ -3,6 +3,7 @@
 They are exported in a process of their own, because only TensorFlow can.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import pytest
 
 import maskrcnn
 from maskrcnn import export
+from maskrcnn.inference import round_to_pixels
 
 SETTINGS = {"min_confidence": 0.05, "nms_iou": 0.3, "max_count": 10}
+CLASS_NAMES = ["background", "red", "green", "blue"]
 NAMES = {"boxes", "class_ids", "scores", "masks", "proposals"}
 
 
@@ -32,7 +35,7 @@ def export_here(folder: Path) -> None:
     export.export_saved_model(network(), folder / "saved", **SETTINGS)
     served = tf.saved_model.load(folder / "saved")
     np.savez(folder / "served.npz", **served.serve(images))
-    export.export_onnx(network(), folder / "network.onnx", **SETTINGS)
+    export.export_onnx(network(), folder / "network.onnx", CLASS_NAMES, **SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +81,69 @@ def test_nothing_unfinished_is_left(exported: Path):
     assert {path.name for path in exported.iterdir()} == {"expected.npz", "network.onnx", "saved", "served.npz"}
 
 
-@pytest.mark.parametrize("write", [maskrcnn.export_saved_model, maskrcnn.export_onnx])
-def test_only_tensorflow_exports(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.slow
+def test_an_onnx_file_describes_itself(exported: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported / "network.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    described = {key: json.loads(text) for key, text in metadata.items()}
+    assert described == {
+        "class_names": CLASS_NAMES,
+        "color_order": "RGB",
+        "image_shape": [64, 64],
+        "boxes": {
+            "order": ["y1", "x1", "y2", "x2"],
+            "frame": "normalized",
+            "scale": [63, 63, 63, 63],
+            "offset": [0, 0, 1, 1],
+            "rounding": "float64, half to even",
+        },
+        "masks": {"shape": [28, 28], "values": "probabilities inside the box", "set_above": 0.5},
+        "min_confidence": 0.05,
+        "nms_iou": 0.3,
+        "max_count": 10,
+    }
+    assert [array.shape[0] for array in (*session.get_inputs(), *session.get_outputs())] == ["batch"] * 6
+    assert session.get_inputs()[0].shape[1:] == [*described["image_shape"], 3]
+
+
+@pytest.mark.slow
+def test_boxes_in_pixels_follow_from_the_metadata(exported: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported / "network.onnx")
+    frame = json.loads(session.get_modelmeta().custom_metadata_map["boxes"])
+    (boxes,) = session.run(["boxes"], {"images": read(exported / "expected.npz")["images"]})
+    pixels = np.around(boxes.astype(np.float64) * frame["scale"] + frame["offset"])
+    np.testing.assert_array_equal(pixels, round_to_pixels(boxes, (64, 64)))
+
+
+@pytest.mark.slow
+def test_an_onnx_file_has_no_loop_over_regions(exported: Path) -> None:
+    # One loop is left: over the images of a batch, in non-maximum suppression, once for proposals and objects each.
+    import onnx
+
+    nodes = [node.op_type for node in onnx.load(exported / "network.onnx").graph.node]
+    assert nodes.count("Loop") == 2
+    assert not {"RoiAlign", "CropAndResize"} & set(nodes)
+
+
+def test_every_class_must_have_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_check_backend", lambda: None)
+    network = SimpleNamespace(class_count=4)
+    with pytest.raises(
+        ValueError, match="`class_names` must name all 4 classes of the network, background first; got 2: car, person"
+    ):
+        maskrcnn.export_onnx(network, tmp_path / "network.onnx", ["car", "person"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("write", "more"), [(maskrcnn.export_saved_model, ()), (maskrcnn.export_onnx, (["car"],))])
+def test_only_tensorflow_exports(write, more, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(export.keras, "backend", SimpleNamespace(backend=lambda: "jax"))
     with pytest.raises(ValueError, match="`KERAS_BACKEND` must be tensorflow to export; got jax"):
-        write(None, tmp_path / "network")
+        write(None, tmp_path / "network", *more)
     assert not list(tmp_path.iterdir())
 
 

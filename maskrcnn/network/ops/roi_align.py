@@ -28,6 +28,7 @@ def roi_align(
     size: tuple[int, int],
     image_shape: tuple[int, int],
     canonical_size: float = 224,
+    portable: bool = False,
 ) -> Float[Array, "B R {size[0]} {size[1]} C"]:
     """Crops every region out of the pyramid level that suits its size.
 
@@ -37,6 +38,7 @@ def roi_align(
         size: height and width of a crop.
         image_shape: height and width of the image in pixels.
         canonical_size: side in pixels of the region that belongs to P4.
+        portable: whether to gather pixels even where TensorFlow's own kernel would be faster.
     Raises:
         ValueError: if there are not four levels.
     Source:
@@ -47,7 +49,7 @@ def roi_align(
     if len(pyramid) != num_levels:
         raise ValueError(f"`pyramid` must hold the {num_levels} levels P2 to P5; got {len(pyramid)}.")
     indices = roi_levels(boxes_norm, image_shape, canonical_size) - FINEST_LEVEL
-    align = _native_roi_align if uses_native_kernels() else _portable_roi_align
+    align = _native_roi_align if uses_native_kernels() and not portable else _portable_roi_align
     return align(pyramid, boxes_norm, indices, size)
 
 
