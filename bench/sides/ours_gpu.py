@@ -150,7 +150,7 @@ def detect(network: MaskRCNN, batch_size: int, steps: int) -> dict:
     images = make_batch(batch_size)["images"]
 
     def find() -> int:
-        return sum(len(found.scores) for found in detect_batch(network, images, min_confidence=0.0))
+        return sum(len(found.masks) for found in detect_batch(network, images, min_confidence=0.0))
 
     if steps == 1:
         return {"objects": find()}
@@ -185,7 +185,10 @@ def peak_memory() -> float | None:
 
 
 def count_flops(trainer: Trainer, batch: dict[str, np.ndarray]) -> dict[str, float]:
-    """Returns the floating-point operations of a step, as XLA counts them in its program; loops count once."""
+    """Returns the floating-point operations of a step, as XLA counts them in its program; loops count once.
+
+    Nothing where XLA does not count them, as for GPUs in JAX 0.11.
+    """
     if keras.backend.backend() != "jax":
         return {}
     import jax
@@ -199,7 +202,7 @@ def count_flops(trainer: Trainer, batch: dict[str, np.ndarray]) -> dict[str, flo
     )
     state = tuple([variable.value for variable in group] for group in groups)
     cost = jax.jit(model.train_step).lower(state, (batch,)).cost_analysis()
-    return {"tflop": round(cost["flops"] / 1e12, 3)}
+    return {"tflop": round(cost["flops"] / 1e12, 3)} if cost else {}
 
 
 def measure_ceilings() -> dict:
