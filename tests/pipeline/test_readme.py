@@ -1,4 +1,4 @@
-"""The numbers in README.md are those of metrics/test.
+"""The numbers in README.md and docs/scale.md are those of metrics/test and bench/results.
 
 `python tests/pipeline/test_readme.py` writes them there.
 """
@@ -12,8 +12,9 @@ from maskrcnn.project.params import read_yaml
 from maskrcnn.readers.cityscapes import CLASS_NAMES
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+README, SCALE = ROOT / "README.md", ROOT / "docs/scale.md"
 RESULTS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
+MEASURED = re.compile(r"(<!-- gpu: .*? -->\n).*?(<!-- end of gpu -->)", re.DOTALL)
 COLUMNS = {"AP50": "AP50", "rAP": "rAP"} | {name: f"cAP_{name}" for name in CLASS_NAMES[1:]}
 
 
@@ -26,16 +27,41 @@ def make_table() -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def tabulate_devices() -> str:
+    """Returns a Markdown table of what `bench/gpu.py` measured, for each device."""
+    parts = []
+    for path in sorted((ROOT / "bench/results").glob("*_jax.json")):
+        measured = json.loads(path.read_text())
+        title = f"On one {measured['device']} (JAX {measured['jax']}, {measured['date']}), images of 1024x2048"
+        lines = [["figure", "ms", "images/s", "peak GB"], ["---"] * 4]
+        for name, figure in measured["figures"].items():
+            lines.append([name.replace("-", " "), *(f"{figure[key]}" for key in ("ms", "images_per_s", "peak_gb"))])
+        note = f" ({measured['note']})" if "note" in measured else ""
+        parts.append(f"{title}{note}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return "\n".join(parts)
+
+
 def fill_in(readme: str) -> str:
-    """Returns the text with the table between its two marks."""
-    filled, count = RESULTS.subn(lambda marks: marks[1] + make_table() + marks[2], readme)
-    assert count == 1, "README.md must have the two marks of the results, once"
+    """Returns the text of README with the table between its two marks."""
+    return replace_between(RESULTS, readme, make_table())
+
+
+def replace_between(marks: re.Pattern[str], text: str, content: str) -> str:
+    """Returns a text with other content between its two marks."""
+    filled, count = marks.subn(lambda found: found[1] + content + found[2], text)
+    assert count == 1, f"the marks of {marks.pattern} must be there once"
     return filled
 
 
 def test_numbers_are_those_of_the_metrics() -> None:
     text = README.read_text()
     assert text == fill_in(text), f"`python {Path(__file__).relative_to(ROOT)}` writes the numbers anew"
+
+
+def test_figures_of_devices_are_those_of_the_bench() -> None:
+    text = SCALE.read_text()
+    found = replace_between(MEASURED, text, tabulate_devices())
+    assert text == found, f"`python {Path(__file__).relative_to(ROOT)}` writes the figures anew"
 
 
 def test_ratios_are_those_of_the_bench() -> None:
@@ -53,3 +79,4 @@ def test_readme_is_short() -> None:
 
 if __name__ == "__main__":
     write_text(README, fill_in(README.read_text()))
+    write_text(SCALE, replace_between(MEASURED, SCALE.read_text(), tabulate_devices()))
