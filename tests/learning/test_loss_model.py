@@ -1,12 +1,14 @@
 """The loss model: losses that fall, what is reported of them, and which weights learn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from maskrcnn.learning import sampling
 from maskrcnn.learning.loss_model import (
     DECAY_NAME,
     LOSS_NAMES,
@@ -17,6 +19,7 @@ from maskrcnn.learning.loss_model import (
 )
 from maskrcnn.learning.losses import MeanLoss
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
+from maskrcnn.network.ops import proposals
 from maskrcnn.project.config import Hyperparameters, Sampling
 from tests.backends import weight_gradients
 from tests.tiny import make_batch, network, read, reset, start, write
@@ -327,6 +330,33 @@ def test_frozen_parts_do_not_learn() -> None:
 def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`frozen` must name parts of backbone, fpn, .*; got rpn"):
         set_learning_layers(network(), "heads", frozen=["rpn"])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="reads the program of JAX")
+def test_the_host_waits_for_an_accelerator_in_one_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A loop of computed length is a `while`, one of fixed length a `scan`. The one `while` is that of suppression.
+    import jax
+
+    for module in (proposals, sampling):
+        monkeypatch.setattr(module, "runs_on_cpu", lambda: False)
+    loss_model = build_loss_model(network(), scene(), **vars(SAMPLING))
+
+    def losses(values: list, batch: dict) -> dict:
+        with keras.StatelessScope(state_mapping=list(zip(loss_model.variables, values, strict=True))):
+            return loss_model(batch, training=True)
+
+    program = jax.make_jaxpr(losses)([variable.value for variable in loss_model.variables], scene())
+    assert list(find_operations(program.jaxpr)).count("while") == 1
+
+
+def find_operations(program: Any) -> Iterator[str]:
+    """Yields the names of all operations of a program of JAX, those inside of others too."""
+    for equation in program.eqns:
+        yield equation.primitive.name
+        for value in keras.tree.flatten(list(equation.params.values())):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from find_operations(inner)
 
 
 def test_an_unknown_loss_is_refused() -> None:
