@@ -37,7 +37,7 @@ def test_the_package_alone_loads_no_network():
 def test_every_key_of_the_section_model_is_an_argument_of_the_builder() -> None:
     arguments = inspect.signature(build_mask_rcnn).parameters
     keys = {field.name for field in dataclasses.fields(Model)}
-    assert arguments.keys() - keys == {"image_shape", "class_count", "num_proposals", "remat"}
+    assert arguments.keys() - keys == {"image_shape", "class_count", "num_proposals", "precision", "remat"}
     assert keys < arguments.keys()
     assert all(argument.kind is argument.KEYWORD_ONLY for argument in arguments.values())
 

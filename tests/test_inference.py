@@ -34,7 +34,14 @@ def fake(boxes_px, class_ids, scores, masks) -> SimpleNamespace:
         "masks": np.stack([masks, np.full_like(masks, 0.7)]),
         "proposals": np.stack([boxes, boxes * 0]),
     }
-    return SimpleNamespace(image_shape=SHAPE, compiled_steps={}, variables=[], call=lambda *_, **__: outputs)
+    one_device = SimpleNamespace(num_replicas_in_sync=1)
+    return SimpleNamespace(
+        image_shape=SHAPE,
+        compiled_steps={},
+        variables=[],
+        distribute_strategy=one_device,
+        call=lambda *_, **__: outputs,
+    )
 
 
 IMAGES = np.zeros((2, *SHAPE, 3), np.uint8)

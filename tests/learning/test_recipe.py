@@ -201,6 +201,9 @@ SEEN: dict[str, Callable[[Assembly], Any]] = {
     "model.mask_channels": lambda a: network(a).mask_head.convs[0].conv.kernel.shape[-1],
     "model.anchor_scales": find_scales,
     "model.canonical_roi_size": lambda a: network(a).canonical_roi_size,
+    "runtime.precision": lambda a: network(a).backbone.dtype_policy.name,
+    "schedule.gradient_accumulation": lambda a: a.trainer.loss_model.gradient_accumulation,
+    "schedule.remat": lambda a: network(a).backbone.remat,
     "model.num_candidates": lambda a: network(a).num_candidates,
     "sampling.num_proposals": lambda a: a.trainer.loss_model.num_proposals,
     "sampling.num_anchors": lambda a: a.trainer.loss_model.num_anchors,
@@ -217,7 +220,6 @@ SEEN: dict[str, Callable[[Assembly], Any]] = {
     "schedule.steps": lambda a: len(a.training),
     "schedule.validation_steps": lambda a: len(a.validation),
     "schedule.live_batch_norm": lambda a: a.trainer.loss_model.live_batch_norm,
-    "schedule.gradient_accumulation": lambda a: a.trainer.loss_model.gradient_accumulation,
     "optimizer": lambda a: next(k for k, v in OPTIMIZERS.items() if isinstance(a.trainer.loss_model.optimizer, v)),
     "training": lambda a: a.training.records.path.stem,
     "validation": lambda a: a.validation.records.path.stem,
@@ -225,7 +227,6 @@ SEEN: dict[str, Callable[[Assembly], Any]] = {
 WEIGHTS = {"variant.start"}  # tested below
 CALLS = {"runtime.deterministic", "runtime.devices"}  # tested below
 EARLIER = {"runtime.backend"}  # chosen before Keras is imported
-UNUSED = {"runtime.precision", "schedule.gradient_accumulation", "schedule.remat"}  # nothing reads them yet
 # Used after assembly, by `fit` and `TrialRunner`: see tests/stages/test_every_param.py.
 LATER = {f"schedule.{name}" for name in ("epochs", "cosine", "patience", "warmup_steps", "base_batch_size")} | {
     f"hyperparameters.{entry.name}" for entry in fields(Hyperparameters)
@@ -235,7 +236,7 @@ LATER = {f"schedule.{name}" for name in ("epochs", "cosine", "patience", "warmup
 def test_the_recipes_differ_in_everything_and_the_table_is_complete() -> None:
     one, other = leaves(ONE), leaves(OTHER)
     assert not [path for path in one if one[path] == other[path]]
-    assert SEEN.keys() | WEIGHTS | CALLS | EARLIER | UNUSED | LATER == one.keys() == other.keys()
+    assert SEEN.keys() | WEIGHTS | CALLS | EARLIER | LATER == one.keys() == other.keys()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
