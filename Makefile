@@ -3,8 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 DEVICE ?= $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
-# JAX is the faster of the two on a GPU.
-BACKEND ?= $(if $(filter gpu,$(DEVICE)),jax,tensorflow)
+# On a GPU the default is JAX, the only one that has run there; elsewhere it is what params.yaml names.
+BACKEND ?= $(if $(filter gpu,$(DEVICE)),jax,$(shell sed -n 's/^backend: *\([a-z]*\).*/\1/p' params.yaml))
 LOCK := requirements/$(subst jax-cpu,jax,$(subst tensorflow-,,$(BACKEND)-$(DEVICE))).txt
 RUNTIME := $(VENV)/.installed-$(BACKEND)-$(DEVICE)
 TOOLS := $(RUNTIME)-dev
@@ -43,7 +43,7 @@ pretrain: $(RUNTIME) backend .dvc/config.local  ## Makes the demo's start weight
 	$(BIN)/python stages/pretrain.py
 	$(BIN)/dvc commit --quiet --force pretrain
 
-doctor: $(RUNTIME) backend  ## Reports what is installed and what is missing
+doctor: $(RUNTIME)  ## Reports what is installed and what is missing
 	$(BIN)/python -m maskrcnn doctor
 
 install: $(RUNTIME)  ## Installs what the study needs
@@ -59,6 +59,7 @@ test: lint  ## Lint, types and tests, under TensorFlow and JAX
 
 slow: $(TOOLS) .venv-oracle  ## The tests that run whole pipelines, and those against the official evaluator
 	KERAS_BACKEND=tensorflow $(BIN)/pytest -m slow
+	KERAS_BACKEND=jax $(BIN)/pytest -m "slow or not slow" tests/test_two_devices.py
 
 lint: $(TOOLS)  ## Ruff, mypy and the import rules
 	$(BIN)/ruff check

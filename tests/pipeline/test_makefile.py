@@ -43,10 +43,19 @@ def test_another_choice_is_refused(clone: Path, words: list[str]) -> None:
     assert "BACKEND must be tensorflow or jax, DEVICE cpu or gpu; got" in make(clone, "demo", *words).stderr
 
 
-@pytest.mark.parametrize("target", ["demo", "cityscapes", "pretrain", "doctor"])
+def test_without_a_gpu_params_choose_the_backend(clone: Path) -> None:
+    make(clone, "backend", "BACKEND=jax", "DEVICE=cpu")
+    assert f" {LOCKS['jax', 'cpu']}\n" in make(clone, "--dry-run", "demo", "DEVICE=cpu").stdout
+
+
+def test_the_doctor_changes_nothing(clone: Path) -> None:
+    assert "sed -i" not in make(clone, "--dry-run", "doctor", "BACKEND=jax", "DEVICE=cpu").stdout
+
+
+@pytest.mark.parametrize("target", ["demo", "cityscapes", "pretrain"])
 def test_what_runs_follows_the_choice(clone: Path, target: str) -> None:
     commands = make(clone, "--dry-run", target, "BACKEND=jax", "DEVICE=cpu").stdout
-    first = re.search(r"dvc repro|maskrcnn doctor|stages/pretrain\.py", commands)
+    first = re.search(r"dvc repro|stages/pretrain\.py", commands)
     assert first is not None
     assert "s/^backend: [a-z]*/backend: jax/" in commands[: first.start()]
 
