@@ -36,8 +36,8 @@ def _make() -> tuple[MaskRCNN, list[np.ndarray]]:
     return model, read(model.variables)
 
 
-def make_network() -> MaskRCNN:
-    """Returns another network of the same weights."""
+def make_network(**arguments: Any) -> MaskRCNN:
+    """Returns another network of the same weights; `arguments` go to the builder."""
     keras.utils.set_random_seed(2021)
     model = build_mask_rcnn(
         backbone="resnet14",
@@ -52,6 +52,7 @@ def make_network() -> MaskRCNN:
         canonical_roi_size=24,
         num_candidates=400,
         num_proposals=40,
+        **arguments,
     )
     model.rpn_head.deltas.kernel.assign(0.01 * model.rpn_head.deltas.kernel)
     return model

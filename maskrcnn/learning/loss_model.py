@@ -15,6 +15,7 @@ from maskrcnn.learning.accumulation import sum_parts
 from maskrcnn.learning.losses import LossSum, MeanLoss, mean_loss
 from maskrcnn.learning.sampling import take_rows
 from maskrcnn.learning.targets import RoiTargets, RpnTargets, Truth, roi_targets, rpn_targets
+from maskrcnn.network.layers import MOVING
 from maskrcnn.network.model import MASK_SHAPE, MaskRCNN
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Array
@@ -22,7 +23,6 @@ from maskrcnn.project.notation import Array
 LOSS_NAMES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss")
 DECAY_NAME = "weight_decay_loss"
 COUNTED = {"positive_anchors": "rpn_box_loss", "positive_regions": "mask_loss"}  # counts reported, by their losses
-MOVING = ("moving_mean", "moving_variance")  # variables of batch norm
 LEARNING_STAGES = {"heads": (), "5+": (5,), "4+": (4, 5), "3+": (3, 4, 5), "all": (1, 2, 3, 4, 5)}
 
 

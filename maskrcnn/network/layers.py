@@ -23,6 +23,7 @@ BLOCK_COUNTS = {
 }
 EXPANSION = 4
 BATCH_NORM_EPSILON = 1e-3
+MOVING = ("moving_mean", "moving_variance")  # the variables that a live batch norm assigns
 
 
 def batch_norm(name: str) -> layers.BatchNormalization:
@@ -132,7 +133,11 @@ class ResNet(layers.Layer):
         def call(x: Array) -> Array:
             return block(x, training=training)
 
-        return recompute(call, block.variables, x) if self.remat and block.built else call(x)
+        if not (self.remat and block.built):
+            return call(x)
+        state = [variable for variable in block.variables if training and variable.name in MOVING]
+        weights = [variable for variable in block.variables if not (training and variable.name in MOVING)]
+        return recompute(call, weights, state, x)
 
     def get_config(self) -> dict[str, Any]:
         sizes = {"block_counts": self.block_counts, "width": self.width}
