@@ -10,12 +10,16 @@ from typing import Annotated
 from pydantic import Field
 
 from maskrcnn.project.ranges import (
+    LARGEST,
     Backbone,
     Backend,
+    ClassMap,
     Count,
     Devices,
+    File,
     Fit,
     Format,
+    Fresh,
     Layers,
     LossName,
     Momentum,
@@ -27,6 +31,7 @@ from maskrcnn.project.ranges import (
     Precision,
     Score,
     Seed,
+    Sha256,
     Shape,
     Share,
     Side,
@@ -189,7 +194,7 @@ class Schedule(TuningSchedule):
 
     cosine: bool = False
     patience: Count | None = None
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     base_batch_size: Count | None = None
 
 
@@ -213,7 +218,7 @@ class Hyperparameters:
 class Train:
     """Where the final trainings get their hyperparameters from, and how long they last."""
 
-    hyperparameters: str
+    hyperparameters: File
     schedule: Schedule
 
 
@@ -229,11 +234,11 @@ class Variant:
         augment: Strength of each augmentation of the training images, see `maskrcnn.data.augmentation.build_chain`.
     """
 
-    start: str
+    start: File
     layers: Layers
     frozen: list[Part] = field(default_factory=list)
     loss_weights: dict[LossName, NonNegative] = field(default_factory=dict)
-    augment: dict[str, float] = field(default_factory=dict)
+    augment: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -249,12 +254,12 @@ class StartWeights:
         sha256: The file's own; None leaves it to the digest that was published with the file.
     """
 
-    path: str
+    path: File
     backbone: Backbone
     seed: Seed
-    fresh: list[str] = field(default_factory=list)
-    class_map: str | None = None
-    sha256: str | None = None
+    fresh: list[Fresh] = field(default_factory=list)
+    class_map: ClassMap | None = None
+    sha256: Sha256 | None = None
 
 
 @dataclass(frozen=True)
@@ -265,7 +270,7 @@ class Babysit:
         fall: Share by which the loss must fall.
     """
 
-    start: str
+    start: File
     layers: Layers
     backbone: Backbone
     fall: Annotated[float, Field(lt=1, allow_inf_nan=False)]
@@ -277,7 +282,7 @@ class Babysit:
 class Candidate:
     """One combination of the coarse comparison; `start` is `pins/random_weights.txt` for random weights."""
 
-    start: str
+    start: File
     backbone: Backbone
     optimizer: OptimizerName
 
@@ -311,9 +316,9 @@ class SearchSpace:
 class Hyperband:
     """The search for hyperparameters; the schedule's epochs are those of the longest trials."""
 
-    start: str
+    start: File
     layers: Layers
-    factor: Annotated[int, Field(ge=2)]
+    factor: Annotated[int, Field(ge=2, le=LARGEST)]
     iterations: Count
     schedule: TuningSchedule
 

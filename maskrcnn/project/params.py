@@ -6,8 +6,9 @@ the full path of its key.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -20,7 +21,8 @@ from ruamel.yaml.error import YAMLError
 
 from maskrcnn.project.config import Runtime
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.ranges import NAME
+from maskrcnn.project.ranges import FILE, NAME, SHA256
+from maskrcnn.project.yaml_limits import read_limited
 
 Section = TypeVar("Section")
 
@@ -42,6 +44,18 @@ BOUNDS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
     "multiple_of": ("multiple_of", "a multiple of"),
+}
+PATTERNS = {
+    FILE: "a path of 1 to 200 characters",
+    NAME: "of letters, digits, `_` and `-`",
+    SHA256: "64 hexadecimal digits",
+}
+SYNTAX_FIXES = {  # by a part of the parser's words
+    "\\t": "indent with spaces, not with tabs",
+    "mapping values are not allowed": "put `: ` between a key and its value, and quote texts that hold it",
+    "could not find expected ':'": "put `: ` between a key and its value",
+    "duplicate key": "keep one of the two",
+    "codec can't decode": "save the file as UTF-8",
 }
 SHOWN = 80  # characters of a value in an error
 
@@ -86,9 +100,9 @@ def read_params(path: Path) -> Params:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if the file is not a mapping.
+        InputError: if the file is not YAML, not a mapping, or exceeds `maskrcnn.project.yaml_limits`.
     """
-    return Params(path, read_yaml(path))
+    return Params(path, read_yaml(path, read_limited))
 
 
 def read_runtime(params: Params) -> Runtime:
@@ -113,23 +127,38 @@ def read_whole(kind: type[Section], path: Path) -> Section:
     return build(kind, read_yaml(path), path.stem, path)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> dict[str, Any]:
     """Reads a YAML 1.2 file, in which 1e-05 is a number.
+
+    Args:
+        path: The file.
+        read: Returns its content.
 
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if the file is not YAML, or not a mapping.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"`{path}` must exist; run the stage in the root of the repository.")
+        raise FileNotFoundError(f"`{path}` must exist; run the command in the root of the repository.")
     try:
-        values = YAML(typ="safe").load(path)
-    except (YAMLError, UnicodeDecodeError, ValueError) as fault:
-        reason = " ".join(str(fault).split())
-        raise InputError(f"`{path}` must be YAML; got an error at {reason[:300]}") from None
+        values = YAML(typ="safe", pure=True).load(read(path))
+    except InputError:
+        raise
+    except (YAMLError, ValueError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError) as fault:
+        raise InputError(f"`{path}` must be YAML; {_describe_syntax(fault)}.") from None
     if not isinstance(values, dict):
         raise InputError(f"`{path}` must be a mapping of sections; got {type(values).__name__}.")
     return values
+
+
+def _describe_syntax(fault: Exception) -> str:
+    """Returns what is not YAML, with its place and the fix if there is a common one."""
+    mark = getattr(fault, "problem_mark", None)
+    problem = getattr(fault, "problem", None) or str(fault) or type(fault).__name__
+    problem = " ".join(problem.split())
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    fixes = [fix for part, fix in SYNTAX_FIXES.items() if part in problem]
+    return f"got {problem[:200]}{place}{', ' if fixes else ''}{' and '.join(fixes)}"
 
 
 def build(kind: type[Section], values: Any, name: str, path: Path) -> Section:
@@ -155,12 +184,21 @@ def build(kind: type[Section], values: Any, name: str, path: Path) -> Section:
 
 
 def _with_text_keys(values: Any, name: str) -> Any:
-    """Returns the values, after making sure that every key is a text: DVC drops entries with other keys."""
+    """Returns the values, after making sure that JSON can hold them, and that every key is a text.
+
+    DVC drops entries with other keys.
+    """
     if isinstance(values, Mapping):
         if other := [key for key in values if not isinstance(key, str)]:
             raise InputError(f"`{name or 'params.yaml'}` must have keys that are texts; got {other[0]!r}, quote it.")
         return {key: _with_text_keys(value, f"{name}.{key}".removeprefix(".")) for key, value in values.items()}
-    return [_with_text_keys(value, name) for value in values] if isinstance(values, list) else values
+    if isinstance(values, list):
+        return [_with_text_keys(value, f"{name}[{index}]") for index, value in enumerate(values)]
+    if not (values is None or isinstance(values, str | int | float | date)):  # YAML reads 2021-01-01 as a date
+        raise InputError(f"`{name}` must be a text, a number, a list or a section; got {type(values).__name__}.")
+    if isinstance(values, int) and abs(values) >= 10**300:
+        raise InputError(f"`{name}` must have at most 300 digits; got {values.bit_length()} bits.")
+    return values
 
 
 def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
@@ -195,9 +233,9 @@ def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
 
 
 def _read_pattern(pattern: str) -> str:
-    """Returns the rule of a text in words: one of some names, or a name of plain characters."""
-    if pattern == NAME:
-        return "of letters, digits, `_` and `-`"
+    """Returns the rule of a text in words."""
+    if pattern in PATTERNS:
+        return PATTERNS[pattern]
     return "one of " + pattern[2:-2].replace("\\", "").replace("|", ", ")
 
 

@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 from maskrcnn.project.notation import SIDE_MULTIPLE
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+FILE = r"^[^\x00]{1,200}$"
+SHA256 = r"^[0-9a-fA-F]{64}$"
+LARGEST = 2**31 - 1  # the networks count with 32 bits
 
 
 def one_of(*names: str) -> str:
@@ -18,13 +21,15 @@ def one_of(*names: str) -> str:
 
 def check_devices(value: object) -> object:
     """Returns a number of devices or `all`; a union of both ranges would name two faults for one value."""
-    if value == "all" or (type(value) is int and value >= 1):
+    if value == "all" or (type(value) is int and 1 <= value <= LARGEST):
         return value
     raise PydanticCustomError("devices", "at least 1, or all")
 
 
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST)]
+File = Annotated[str, Field(pattern=FILE)]
+Sha256 = Annotated[str, Field(pattern=SHA256)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -44,6 +49,8 @@ Part = Annotated[str, Field(pattern=one_of("backbone", "fpn", "rpn_head", "box_h
 LossName = Annotated[
     str, Field(pattern=one_of("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"))
 ]
+Fresh = Annotated[str, Field(pattern=one_of("fpn", "rpn_head", "box_head", "mask_head", "blocks"))]
+ClassMap = Annotated[str, Field(pattern=one_of("coco", "cityscapes"))]
 Format = Annotated[str, Field(pattern=one_of("cityscapes", "coco"))]
 Fit = Annotated[str, Field(pattern=one_of("stretch", "letterbox"))]
 World = Annotated[str, Field(pattern=one_of("city", "countryside"))]

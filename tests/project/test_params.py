@@ -192,7 +192,7 @@ def test_params_are_yaml_1_2(tmp_path: Path) -> None:
 
 
 def test_missing_params_are_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist; run the stage in the root"):
+    with pytest.raises(FileNotFoundError, match=r"params\.yaml` must exist; run the command in the root"):
         read_params(tmp_path / "params.yaml")
 
 

@@ -71,7 +71,7 @@ def test_either_backend_is_deterministic_if_it_must(tmp_path: Path) -> None:
 
 
 def test_bad_params_exit_with_their_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit, match=r"params\.yaml` must exist; run the stage in the root"):
+    with pytest.raises(SystemExit, match=r"params\.yaml` must exist; run the command in the root"):
         prepare_runtime(tmp_path)
     write_params(tmp_path, "torch")
     with pytest.raises(SystemExit, match=r"`backend` must be one of tensorflow, jax; got 'torch'"):
