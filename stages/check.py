@@ -12,11 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-from maskrcnn.data.augmentation import check_strengths
 from maskrcnn.project.command import run
 from maskrcnn.project.files import write_text
-from maskrcnn.project.params import read_params
-from maskrcnn.project.rules import check_params
+from maskrcnn.readers.study import check_study
 
 
 def main(root: Path = Path()) -> None:
@@ -28,9 +26,7 @@ def main(root: Path = Path()) -> None:
     Raises:
         InputError: naming all faults at once by the full path of their keys.
     """
-    study = check_params(read_params(root / "params.yaml"), root)
-    for name, variant in study.variants.items():
-        check_strengths(variant.augment, f"variants.{name}.augment")
+    check_study(root)
     write_text(root / "data/params_checked.txt", "params.yaml keeps the rules of maskrcnn/project/config.py.\n")
 
 

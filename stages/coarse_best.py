@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Candidate, Coarse, Hyperband, Model, Variant
 from maskrcnn.project.params import read_params
-from maskrcnn.project.rules import check_comparisons
+from maskrcnn.project.tuning_rules import check_comparisons
 from maskrcnn.tuning.candidates import (
     CoarseBest,
     choose,

@@ -23,7 +23,7 @@ from ruamel.yaml.tokens import CommentToken
 from maskrcnn.project.command import run
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
-from maskrcnn.project.params import read_yaml
+from maskrcnn.project.params import read_params, read_yaml
 
 Node = CommentedMap | CommentedSeq
 REPLACED_WHOLE = frozenset(
@@ -39,7 +39,7 @@ def main(name: str, root: Path = Path()) -> None:
         InputError: if `params.yaml` is at another scale than the demo's, or the scale has an unknown key.
     """
     path, overlay_path = root / "params.yaml", root / "scales" / f"{name}.yaml"
-    overlay, params = read_yaml(overlay_path), read_yaml(path)
+    overlay, params = read_yaml(overlay_path), read_params(path).values
     scale = params.get("scale")
     if scale == name:
         return

@@ -8,22 +8,22 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from maskrcnn.network.weights.released import tell_source
 from maskrcnn.project.config import DRAWN, SYNTHETIC, Runtime
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_runtime
-from maskrcnn.project.rules import check_params
 from maskrcnn.project.runtime import advise_installation
 from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
 
+NAME_WIDTH = 24  # of the first column; longer names push the second one
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax", "jax-cuda12-plugin")
 INSTALL = "`make install` installs it, or `pip install -r requirements/cpu.txt`."
@@ -58,10 +58,14 @@ def main(root: Path = Path()) -> int:
         root: Where `params.yaml` lies; its paths start there.
     """
     findings = list(examine(root))
-    table = Table("", "Found", "Missing")
+    console = Console(soft_wrap=True, highlight=False, markup=False)  # lines are never cropped
     for finding in findings:
-        table.add_row(finding.name, finding.value, finding.advice, style="red" if finding.advice else None)
-    Console().print(table)
+        style = "red" if finding.advice else None
+        console.print(f"{finding.name:<{NAME_WIDTH}} {finding.value}", style=style)
+        if finding.advice:
+            console.print(f"    {finding.advice}", style=style)
+    missing = sum(bool(finding.advice) for finding in findings)
+    console.print(f"{missing} of these must be mended." if missing else "Nothing is missing.")
     return int(any(finding.advice for finding in findings))
 
 
@@ -76,20 +80,20 @@ def examine(root: Path) -> Iterator[Finding]:
 
 def examine_study(root: Path) -> Iterator[Finding]:
     """Yields what `params.yaml` needs of this machine; only its faults where it is not valid."""
-    from maskrcnn.data.augmentation import check_strengths  # imgaug takes a second, which `--help` has no use for
+    from maskrcnn.readers.study import check_settings, find_image_faults  # imgaug takes a second: not for `--help`
 
     try:
-        params = read_params(root / "params.yaml")
-        for name, variant in check_params(params, root).variants.items():
-            check_strengths(variant.augment, f"variants.{name}.augment")
-    except (ValueError, FileNotFoundError) as fault:
+        study = check_settings(root)
+    except (InputError, OSError) as fault:
         yield Finding("params.yaml", "not valid", str(fault))
         return
-    scale = params.values["scale"]
-    yield Finding("scale", scale)
-    yield find_disk(root, FULL_SCALE_DISK if scale == "cityscapes" else NEEDED_DISK)
-    yield from find_images(root, params.values)
-    yield from find_start_weights(root, params.values)
+    params = asdict(study)
+    yield Finding("scale", study.scale)
+    yield find_disk(root, FULL_SCALE_DISK if study.scale == "cityscapes" else NEEDED_DISK)
+    yield from find_images(root, params)
+    if faults := list(find_image_faults(study, root)):
+        yield Finding("params.yaml", "does not suit the images", f"{'; '.join(faults)}.")
+    yield from find_start_weights(root, params)
 
 
 def find_versions() -> Iterator[Finding]:
@@ -111,7 +115,7 @@ def find_disk(root: Path, needed: float) -> Finding:
 
 def find_images(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
     """Yields what there is of the raw data set; a synthetic city is not checked, since `dvc repro` draws it."""
-    data, splits = params["data"], params["splits"].values()
+    data = params["data"]
     if params["synthesize"]:
         folder = root / SYNTHETIC
         if folder.is_dir() and any(folder.iterdir()) and not (folder / DRAWN).is_file():
@@ -121,42 +125,71 @@ def find_images(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
         else:
             yield Finding(data["root"], "drawn by `dvc repro`")
     elif data["format"] != "cityscapes":
-        for path in sorted({f"{data['root']}/{split[key]}" for split in splits for key in ("images", "truth")}):
+        for path in sorted(
+            {f"{data['root']}/{split[key]}" for split in params["splits"].values() for key in ("images", "truth")}
+        ):
             is_there = (root / path).exists()
             yield Finding(path, "found" if is_there else "none", "" if is_there else f"`{path}` must exist.")
     elif not (root / data["root"]).is_dir():
         yield Finding(data["root"], "none", f"`{data['root']}` must hold {ARCHIVES}, unpacked.")
+    elif nested := list(find_nested(root / data["root"])):
+        yield from nested
     else:
-        needed = {(split["images"], city) for split in splits for city in split.get("cities") or ()}
-        yield from find_cities(root / data["root"], needed)
+        yield from find_cities(root / data["root"], params["splits"])
 
 
-def find_cities(root: Path, needed: Set[tuple[str, str]]) -> Iterator[Finding]:
-    """Yields the images of each city of Cityscapes.
-
-    Args:
-        root: Holds `leftImg8bit/` and `gtFine/`.
-        needed: Folder of images and city of the splits; only these must be complete.
-    """
-    for folder, counts in IMAGE_COUNTS.items():
-        for city, count in counts.items():
-            finding = count_images(root, folder, city, count)
-            yield finding if (f"leftImg8bit/{folder}", city) in needed else replace(finding, advice="")
-
-
-def count_images(root: Path, folder: str, city: str, count: int) -> Finding:
-    """Returns how many images and annotations of a city there are.
+def find_nested(root: Path) -> Iterator[Finding]:
+    """Yields folders of Cityscapes that were unpacked one level too deep.
 
     Args:
-        root: Holds `leftImg8bit/` and `gtFine/`.
-        folder: `train` or `val`.
-        city: A folder below that one.
-        count: How many of each were published.
+        root: Should hold `leftImg8bit/` and `gtFine/`.
     """
-    parts = (("leftImg8bit", IMAGE_END), ("gtFine", POLYGONS_END))
-    found = [len(list((root / part / folder / city).glob(f"*{ending}"))) for part, ending in parts]
-    advice = "" if found == [count, count] else f"`{city}` must have {count} of both; unpack {ARCHIVES}."
-    return Finding(f"{folder}/{city}", f"{found[0]} images, {found[1]} annotations", advice)
+    for part in ("leftImg8bit", "gtFine"):
+        for path in sorted(root.glob(f"*/{part}")):
+            command = f"mv {path}/* {path.parent}/" if path.parent.name == part else f"mv {path} {root}/"
+            yield Finding(
+                str(path), "one folder too deep", f"`{path}` must lie in `{root}` itself; `{command}` moves it."
+            )
+
+
+def find_cities(root: Path, splits: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yields how many images and annotations there are of each city that a split needs, and once what to do.
+
+    Args:
+        root: The folder `data.root`.
+        splits: By name, the folders and cities of each.
+    """
+    needed = {
+        (split["images"], split["truth"], city)
+        for split in splits.values()
+        for city in split["cities"] or [path.name for path in (root / split["images"]).glob("*") if path.is_dir()]
+    }
+    cities = [count_city(root, *place) for place in sorted(needed)]
+    yield from cities
+    lost = sorted({split["images"] for split in splits.values() if not (root / split["images"]).is_dir()})
+    if lost or any(city.advice for city in cities):
+        holds = f", {', '.join(lost)} among them" if lost else ""
+        yield Finding(str(root), "incomplete", f"`{root}` must hold all cities of `splits`{holds}; unpack {ARCHIVES}.")
+
+
+def count_city(root: Path, images: str, truth: str, city: str) -> Finding:
+    """Returns how many images and annotations of a city there are; every image must have one.
+
+    Args:
+        root: The folder `data.root`.
+        images: Folder of the images below the root.
+        truth: Folder of the annotations.
+        city: A folder below both.
+    """
+    found = [
+        len(list((root / part / city).glob(f"*{ending}")))
+        for part, ending in ((images, IMAGE_END), (truth, POLYGONS_END))
+    ]
+    published = IMAGE_COUNTS.get(PurePosixPath(images).name, {}).get(city)
+    is_complete = found[0] == found[1] == (published or found[0]) != 0
+    rule = f"{published} of both" if published else "as many of both"
+    advice = "" if is_complete else f"`{city}` must have {rule}."
+    return Finding(f"{images}/{city}", f"{found[0]} images, {found[1]} annotations", advice)
 
 
 def find_start_weights(root: Path, params: dict[str, Any]) -> Iterator[Finding]:
@@ -177,7 +210,7 @@ def examine_runtime(root: Path) -> Iterator[Finding]:
     """Yields what the network runs on; nothing where `params.yaml` is not valid, which `examine_study` reports."""
     try:
         runtime = read_runtime(read_params(root / "params.yaml"))
-    except (ValueError, FileNotFoundError):
+    except (InputError, OSError):
         return
     gpus = list_gpus()
     yield Finding("GPUs of nvidia-smi", ", ".join(gpus) or "none")

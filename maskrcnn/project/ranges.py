@@ -1,7 +1,7 @@
 """The types of the values of `params.yaml`, each with the range or the names that it allows."""
 
 import re
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,12 @@ LARGEST = 2**31 - 1  # the networks count with 32 bits
 def one_of(*names: str) -> str:
     """Returns the pattern of a text that must be one of some names."""
     return f"^({'|'.join(map(re.escape, names))})$"
+
+
+def names_of(kind: object) -> tuple[str, ...]:
+    """Returns the names that a type of `one_of` allows."""
+    pattern: str = get_args(kind)[1].metadata[0].pattern
+    return tuple(name.replace("\\", "") for name in pattern[2:-2].split("|"))
 
 
 def check_devices(value: object) -> object:

@@ -1,20 +1,24 @@
 """The rules of `params.yaml` that join several sections."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+import re
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
-from maskrcnn.project.config import SYNTHETIC, Candidate, Data, Study, TuningSchedule
+from maskrcnn.project.config import SYNTHETIC, Data, Study, TuningSchedule
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import Params, build
+from maskrcnn.project.ranges import FILE
+from maskrcnn.project.tuning_rules import find_comparison_faults, find_search_faults
+from maskrcnn.project.variant_rules import find_start_faults, find_variant_faults
 
 # Folders that the pipeline writes, and replaces or removes as a whole.
 WRITTEN = (
     ".dvc", "checkpoints", "data/processed", "live", "metrics", "models", "pictures", "plots", "predictions",
     "submissions", "tuning",
 )  # fmt: skip
+DRAWN = (("leftImg8bit/train", "gtFine/train"), ("leftImg8bit/val", "gtFine/val"))  # images and truth
 SPLITS = ("training", "validation", "test", "reduced_training", "reduced_validation")
 
 
@@ -30,9 +34,10 @@ def check_params(params: Params, root: Path) -> Study:
     """
     study = build(Study, params.values, "", params.path)
     drawn = bool(study.synthesize)
-    faults = [*find_root_faults(study.data, drawn, root), *find_split_faults(study, root), *find_format_faults(study)]
-    faults += [*find_name_faults(study), *find_search_faults(study), *find_batch_faults(study)]
-    faults += find_comparison_faults(study.coarse.comparisons, study.candidates)
+    faults = [*find_root_faults(study.data, drawn, root), *find_split_faults(study, root), *find_city_faults(study)]
+    faults += [*find_format_faults(study), *find_name_faults(study), *find_batch_faults(study)]
+    faults += [*find_sampling_faults(study), *find_variant_faults(study), *find_start_faults(study)]
+    faults += [*find_search_faults(study), *find_comparison_faults(study.coarse.comparisons, study.candidates)]
     if faults:
         raise InputError(f"`{params.path}` must be valid; {'; '.join(faults)}.")
     return study
@@ -64,8 +69,8 @@ def find_root_faults(data: Data, drawn: bool, root: Path) -> Iterator[str]:
         drawn: Whether `synthesize` has entries.
         root: Folder of the repository.
     """
-    if not data.root or "\0" in data.root:
-        yield f"`data.root` must be a folder; got {data.root!r}"
+    if not re.fullmatch(FILE, data.root):
+        yield f"`data.root` must be a folder; got {data.root[:80]!r}"
         return
     here = root.resolve()
     images = (here / data.root).resolve()
@@ -86,20 +91,35 @@ def find_split_faults(study: Study, root: Path) -> Iterator[str]:
         yield f"`splits` must have the keys {', '.join(SPLITS)}; got no {', '.join(missing)}"
     elif not study.splits["test"].instance_maps:
         yield "`splits.test.instance_maps` must be true, for the scores need the maps; got false"
-    if "\0" in study.data.root:
+    if not re.fullmatch(FILE, study.data.root):
         return
     here = root.resolve()
     written = {folder: (here / folder).resolve() for folder in WRITTEN}
     for name, split in study.splits.items():
         for key in ("images", "truth"):
             path = getattr(split, key)
-            if not path or "\0" in path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-                yield f"`splits.{name}.{key}` must be a path below `data.root`; got {path!r}"
+            parts = PurePosixPath(path).parts
+            if not re.fullmatch(FILE, path) or PurePosixPath(path).is_absolute() or ".." in parts:
+                yield f"`splits.{name}.{key}` must be a path below `data.root`; got {path[:80]!r}"
                 continue
             place = (here / study.data.root / path).resolve()
             for folder, resolved in written.items():
                 if place.is_relative_to(resolved):
                     yield f"`splits.{name}.{key}` must not be in {folder}, where the pipeline writes; got {path}"
+
+
+def find_city_faults(study: Study) -> Iterator[str]:
+    """Yields lists of cities that are empty, repeat a city or name something else than a folder."""
+    for name, split in study.splits.items():
+        key, cities = f"splits.{name}.cities", split.cities
+        if cities is None:
+            continue
+        if not cities:
+            yield f"`{key}` must name at least one city; got [], null takes all"
+        if repeated := sorted({city for city in cities if cities.count(city) > 1}):
+            yield f"`{key}` must not repeat a city; got {', '.join(repeated)} again"
+        if wrong := [city for city in cities if not re.fullmatch(FILE, city) or {city, "/"} & {".", "..", *city}]:
+            yield f"`{key}` must be names of folders; got {wrong[0][:80]!r}"
 
 
 def find_format_faults(study: Study) -> Iterator[str]:
@@ -112,6 +132,12 @@ def find_format_faults(study: Study) -> Iterator[str]:
     for name, split in study.splits.items():
         if data.format == "coco" and split.cities is not None:
             yield f"`splits.{name}.cities` must be null where `data.format` is coco; got {', '.join(split.cities)}"
+        if drawn and (split.images, split.truth) not in DRAWN:
+            yield (
+                f"`splits.{name}.images` must be leftImg8bit/train or leftImg8bit/val, and "
+                f"`splits.{name}.truth` the same of gtFine, while `synthesize` draws them; "
+                f"got {split.images} and {split.truth}"
+            )
         for settings in drawn:
             cities = {"train": settings.train, "val": settings.val}.get(PurePosixPath(split.images).name, {})
             if lost := [city for city in split.cities or () if city not in cities]:
@@ -138,15 +164,6 @@ def find_name_faults(study: Study) -> Iterator[str]:
         yield f"`select.optimizer` must be one of {', '.join(study.search)}, or null; got {study.select.optimizer}"
 
 
-def find_search_faults(study: Study) -> Iterator[str]:
-    """Yields ranges of the search that are empty."""
-    for optimizer, space in study.search.items():
-        for field in fields(space):
-            found = getattr(space, field.name)
-            if found is not None and not found[0] < found[1]:
-                yield f"`search.{optimizer}.{field.name}` must be a lower and a higher value; got {list(found)}"
-
-
 def find_batch_faults(study: Study) -> Iterator[str]:
     """Yields batch sizes that do not divide into equal parts, one for each device and each step of accumulation."""
     devices = 1 if study.devices == "all" else int(study.devices)
@@ -160,41 +177,33 @@ def find_batch_faults(study: Study) -> Iterator[str]:
             yield f"`{name}.batch_size` must be a multiple of {words}, {parts}; got {schedule.batch_size}"
 
 
-def check_comparisons(comparisons: Mapping[str, Sequence[str]], candidates: Mapping[str, Candidate]) -> None:
-    """Refuses comparisons whose candidates differ in something else than the name of the comparison.
+def find_sampling_faults(study: Study) -> Iterator[str]:
+    """Yields counts that leave a loss without samples, or that a larger count elsewhere can never fill."""
+    sampling, predict = study.sampling, study.predict
+    if int(sampling.num_rois * sampling.positive_fraction) < 1:
+        yield (
+            f"`sampling.positive_fraction` must leave one or more of `sampling.num_rois`, {sampling.num_rois}, to "
+            f"objects; got {sampling.positive_fraction:g}, set at least {1 / sampling.num_rois:.3g}"
+        )
+    if predict.num_detections > predict.num_proposals:
+        yield (
+            f"`predict.num_detections` must be at most `predict.num_proposals`, {predict.num_proposals}; "
+            f"got {predict.num_detections}"
+        )
+    if study.pretrain.schedule.validation_steps * study.pretrain.schedule.batch_size > study.pretrain.validation_frames:
+        yield tell_few_images("pretrain", study.pretrain.schedule, study.pretrain.validation_frames)
+
+
+def tell_few_images(section: str, schedule: TuningSchedule, count: int) -> str:
+    """Returns the fault of a validation on more images than there are.
 
     Args:
-        comparisons, candidates: See `find_comparison_faults`.
-
-    Raises:
-        InputError: naming all faults at once.
+        section: With the key `schedule`.
+        schedule: What it holds.
+        count: Images that there are.
     """
-    if faults := list(find_comparison_faults(comparisons, candidates)):
-        raise InputError(f"{'; '.join(faults)}.")
-
-
-def find_comparison_faults(
-    comparisons: Mapping[str, Sequence[str]], candidates: Mapping[str, Candidate]
-) -> Iterator[str]:
-    """Yields comparisons whose candidates differ in something else than the name of the comparison.
-
-    Args:
-        comparisons: By what is compared, the keys of the candidates.
-        candidates: By key. The start may differ together with the backbone: the same weights have a file for each.
-    """
-    aspects = [field.name for field in fields(Candidate)]
-    if set(comparisons) != set(aspects):
-        yield f"`coarse.comparisons` must have the keys {', '.join(aspects)}; got {', '.join(comparisons)}"
-        return
-    for aspect, names in comparisons.items():
-        key = f"coarse.comparisons.{aspect}"
-        if unknown := [name for name in names if name not in candidates]:
-            yield f"`{key}` must name entries of `candidates`; got {', '.join(unknown)}"
-            continue
-        values = {name: {getattr(candidates[each], name) for each in names} for name in aspects}
-        varying = [name for name in aspects if len(values[name]) > 1 and (name, aspect) != ("start", "backbone")]
-        if varying != [aspect]:
-            yield (
-                f"`{key}` must name candidates that differ in {aspect} alone; "
-                f"got {', '.join(names)}, which differ in {', '.join(varying) or 'nothing'}"
-            )
+    key = f"{section}.schedule"
+    return (
+        f"`{key}.validation_steps` must be at most {count // schedule.batch_size}, for the {count} images of the "
+        f"validation fill no more batches of `{key}.batch_size`, {schedule.batch_size}; got {schedule.validation_steps}"
+    )

@@ -28,6 +28,7 @@ def repository(tmp_path: Path) -> Path:
     params = read_yaml(tmp_path / "params.yaml")
     for split in params["splits"].values():
         split |= {"images": "leftImg8bit/val", "truth": "gtFine/val", "cities": ["munster"]}
+    params["train"]["schedule"]["validation_steps"] = 174
     YAML().dump(params, tmp_path / "params.yaml")
     (tmp_path / "weights").mkdir()
     for weights in params["weights"].values():
@@ -64,7 +65,7 @@ def test_nothing_missing_exits_with_0(repository: Path, capsys: pytest.CaptureFi
     write_frames(repository, "munster", 174)
     assert doctor.main(repository) == 0
     report = capsys.readouterr().out
-    parts = ("cityscapes", "val/munster", "174 images, 174 annotations", "0 images, 0", "1.5 MB", "cpu:0")
+    parts = ("cityscapes", "val/munster", "174 images, 174 annotations", "1.5 MB", "cpu:0")
     for part in (*parts, metadata.version("keras")):
         assert part in report
 
@@ -78,9 +79,52 @@ def test_incomplete_city_exits_with_1(repository: Path, capsys: pytest.CaptureFi
 def test_incomplete_city_is_told(tmp_path: Path) -> None:
     write_frames(tmp_path, "munster", 3)
     (tmp_path / "data/cityscapes/gtFine/val/munster/munster_000002_000019_gtFine_polygons.json").unlink()
-    finding = doctor.count_images(tmp_path / "data/cityscapes", "val", "munster", 174)
-    assert finding.value == "3 images, 2 annotations"
-    assert "`munster` must have 174 of both" in finding.advice
+    finding = doctor.count_city(tmp_path / "data/cityscapes", "leftImg8bit/val", "gtFine/val", "munster")
+    assert finding == Finding("leftImg8bit/val/munster", "3 images, 2 annotations", "`munster` must have 174 of both.")
+
+
+def test_a_city_of_ones_own_needs_an_annotation_for_every_image(tmp_path: Path) -> None:
+    write_frames(tmp_path, "rome", 3)
+    place = tmp_path / "data/cityscapes", "leftImg8bit/val", "gtFine/val"
+    assert doctor.count_city(*place, "rome").advice == ""
+    assert doctor.count_city(*place, "oslo").advice == "`oslo` must have as many of both."
+    (tmp_path / "data/cityscapes/gtFine/val/rome/rome_000002_000019_gtFine_polygons.json").unlink()
+    assert doctor.count_city(*place, "rome").advice == "`rome` must have as many of both."
+
+
+def test_what_completes_all_cities_is_told_once(repository: Path) -> None:
+    params = read_yaml(repository / "params.yaml")
+    params["splits"]["test"]["cities"] = ["frankfurt", "lindau", "munster"]
+    (repository / "data/cityscapes").mkdir(parents=True)
+    findings = list(doctor.find_images(repository, params))
+    assert [finding.advice.count("unpack") for finding in findings] == [0, 0, 0, 1]
+    assert "must hold all cities of `splits`, leftImg8bit/val among them; unpack leftImg8bit" in findings[-1].advice
+
+
+@pytest.mark.parametrize(
+    ("nested", "command"),
+    [
+        ("leftImg8bit/leftImg8bit/train", "mv {root}/leftImg8bit/leftImg8bit/* {root}/leftImg8bit/"),
+        ("gtFine_trainvaltest/gtFine/val", "mv {root}/gtFine_trainvaltest/gtFine {root}/"),
+    ],
+)
+def test_a_nested_folder_is_told_with_the_command_that_moves_it(repository: Path, nested: str, command: str) -> None:
+    root = repository / "data/cityscapes"
+    (root / nested).mkdir(parents=True)
+    (finding,) = doctor.find_images(repository, read_yaml(repository / "params.yaml"))
+    assert finding.value == "one folder too deep"
+    assert f"`{command.format(root=root)}` moves it." in finding.advice
+
+
+def test_nothing_is_cropped_at_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    finding = Finding("weights/" + "a" * 100, "value " * 30, "advice [red] " * 30)
+    monkeypatch.setattr(doctor, "examine", lambda _: [finding])
+    assert doctor.main(tmp_path) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{finding.name} {finding.value}", f"    {finding.advice}", "1 of these must be mended."]
 
 
 def test_missing_root_is_told_once(tmp_path: Path) -> None:
@@ -89,13 +133,20 @@ def test_missing_root_is_told_once(tmp_path: Path) -> None:
     assert "`data/cityscapes` must hold leftImg8bit_trainvaltest.zip" in finding.advice
 
 
-def test_city_outside_the_splits_may_be_missing(repository: Path) -> None:
-    write_frames(repository, "munster", 1)
-    splits = {"test": {"images": "leftImg8bit/val", "cities": ["munster"]}}
-    params = {"data": DATA, "synthesize": {}, "splits": splits}
-    findings = list(doctor.find_images(repository, params))
-    assert len(findings) == 21
-    assert [finding.name for finding in findings if finding.advice] == ["val/munster"]
+def test_only_cities_of_the_splits_are_counted(repository: Path) -> None:
+    write_frames(repository, "munster", 174)
+    write_frames(repository, "lindau", 1)
+    (finding,) = doctor.find_images(repository, read_yaml(repository / "params.yaml"))
+    assert finding == Finding("leftImg8bit/val/munster", "174 images, 174 annotations")
+
+
+def test_a_city_that_is_not_there_exits_with_1(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_frames(repository, "munster", 174)
+    params = read_yaml(repository / "params.yaml")
+    params["splits"]["training"]["cities"] = ["rome"]
+    YAML().dump(params, repository / "params.yaml")
+    assert doctor.main(repository) == 1
+    assert "`splits.training.cities` must be folders of `" in capsys.readouterr().out
 
 
 def test_synthetic_city_is_not_counted(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_missing_params_are_told(tmp_path: Path) -> None:
 )
 def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(ValueError, match=r"params\.yaml` must be YAML; got an error at "):
+    with pytest.raises(ValueError, match=r"params\.yaml` must be YAML; got "):
         read_params(tmp_path / "params.yaml")
 
 

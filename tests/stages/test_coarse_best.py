@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from maskrcnn.project.config import Candidate
 from maskrcnn.project.params import read_yaml
-from maskrcnn.project.rules import check_comparisons
+from maskrcnn.project.tuning_rules import check_comparisons
 from maskrcnn.tuning.candidates import CoarseBest
 from maskrcnn.tuning.findings import read_finding, write_finding
 from maskrcnn.tuning.sweeps import Sweep, SweptRate, read_sweep

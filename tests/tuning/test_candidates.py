@@ -3,7 +3,7 @@
 import pytest
 
 from maskrcnn.project.config import Candidate, Hyperband, Model, TuningSchedule, Variant
-from maskrcnn.project.rules import check_comparisons
+from maskrcnn.project.tuning_rules import check_comparisons
 from maskrcnn.tuning.candidates import (
     Interval,
     choose,
