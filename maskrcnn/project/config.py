@@ -1,7 +1,7 @@
 """The sections of `params.yaml` as frozen dataclasses.
 
 The ranges of single values are in `maskrcnn.project.ranges`, the rules that join several in
-`maskrcnn.project.rules`; `maskrcnn.project.params` checks files against both.
+`maskrcnn.project.rules`; `maskrcnn.readers.study` checks `params.yaml` against all of them.
 """
 
 from dataclasses import dataclass, field

@@ -35,7 +35,7 @@ def read(source: str) -> Iterator[str]:
     """The sections that a script takes from what it calls `params`."""
     for node in ast.walk(ast.parse(source)):
         match node:
-            case ast.Call(ast.Name("check_params")):
+            case ast.Call(ast.Name("check_study")):
                 yield "all"
             case ast.Call(ast.Name("read_images_root")):
                 yield "data"
