@@ -25,7 +25,8 @@ from maskrcnn.data.records import read_records
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import Report, load_matterport, write_weights
 from maskrcnn.network.weights.released import map_classes, verify_digest
-from maskrcnn.network.weights.tensors import count_classes
+from maskrcnn.network.weights.signature import check_signature
+from maskrcnn.network.weights.source import count_classes
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Model, StartWeights
 from maskrcnn.project.files import whole_file
@@ -45,8 +46,11 @@ def main(name: str, root: Path = Path()) -> None:
     settings = params.section(StartWeights, f"weights.{name}")
     class_names = read_records(root / "data/processed/training.npz").catalogue.class_names
     path = root / settings.path
+    check_signature(path)  # before its digest, which cannot tell what the file is
     sha256 = verify_digest(path, settings.sha256)
-    class_map = map_classes(class_names, settings.class_map, count_classes(path)) if settings.class_map else None
+    class_map = None
+    if settings.class_map:
+        class_map = map_classes(class_names, settings.class_map, count_classes(path), path)
     keras.utils.set_random_seed(settings.seed)
     shape = asdict(model) | {"backbone": settings.backbone}
     network = build_mask_rcnn(image_shape=(SIDE_MULTIPLE, SIDE_MULTIPLE), class_count=len(class_names), **shape)

@@ -69,7 +69,7 @@ def copy_with(root: Path, folder: Path, **settings: Any) -> Path:
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
     with open_tensors(path) as tensors:
-        return {name: tensor[()] for name, tensor in tensors.items()}
+        return {name: tensor.read() for name, tensor in tensors.items()}
 
 
 def read_report(root: Path, name: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_a_set_of_another_size_than_the_file_is_refused(
 ) -> None:
     copy_with(root, tmp_path, class_map=class_map)
     number_rows(tmp_path / "mine.h5", class_count)
-    message = rf"as many classes as the file, which has {class_count}; got {class_map}, which has {expected}"
+    message = rf"as many classes as `.*mine\.h5`, which has {class_count}; got {class_map}, which has {expected}"
     with pytest.raises(InputError, match=message):
         weights.main("mine", tmp_path)
     assert not (tmp_path / "models").exists()
@@ -161,6 +161,14 @@ def test_the_classes_are_those_of_the_training_split(root: Path, tmp_path: Path)
     copy_with(root, tmp_path)
     (tmp_path / TRAINING).unlink()
     with pytest.raises(FileNotFoundError, match=r"training\.npz` must exist; run .*preprocess.py training`"):
+        weights.main("mine", tmp_path)
+
+
+def test_a_pointer_to_a_released_file_is_named_before_its_digest(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, path="weights/mask_rcnn_coco.h5")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/mask_rcnn_coco.h5").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match=r"coco\.h5` must be an HDF5 file; got a Git LFS pointer"):
         weights.main("mine", tmp_path)
 
 

@@ -59,6 +59,10 @@ class Entry:
         """Numbers that the last axis holds for each class; 0 where it does not count classes."""
         return CLASS_DEPTHS.get(self.layer, 0)
 
+    def shape_for(self, class_count: int) -> tuple[int, ...] | None:
+        """Returns their shape in a network of as many classes; None where it does not depend on them."""
+        return (*self.their_shape[:-1], class_count * self.class_depth) if self.class_depth else None
+
     @property
     def is_backbone(self) -> bool:
         """Whether the tensor is the stem's or a residual block's."""

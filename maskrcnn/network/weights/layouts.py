@@ -1,16 +1,20 @@
 """The layouts of released files, told apart by the names of their tensors and translated into Matterport's.
 
-Three are known: Matterport's own, and Keras' ImageNet ResNet50 as it was released for Keras 1 and again for Keras 2.
+Three are read: Matterport's own, and Keras' ImageNet ResNet50 as it was released for Keras 1 and again for Keras 2.
+Keras 3's `.weights.h5` is known in order to be refused.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 TENSORS = "kernel|bias|gamma|beta|moving_mean|moving_variance"
 MATTERPORT_NAME = re.compile(rf"([^/]+/[^/]+/(?:{TENSORS}))(?::0)?")
 KERAS1_NAME = re.compile(r"([^/]+)/\1_(W|b|gamma|beta|running_mean|running_std)(?:_1)?(?::0)?")
-KERAS2_NAME = re.compile(rf"(conv1|conv[2-5]_block\d+_\d)_(conv|bn)/(?:[^/]+/)?({TENSORS})(?::0)?")
+KERAS2_NAME = re.compile(
+    rf"(conv1|conv[2-5]_block(?:[1-9]|1[0-9]|2[0-6])_[0-3])_(conv|bn)/(?:[^/]+/)?({TENSORS})(?::0)?"
+)
+KERAS3_NAME = re.compile(r"(?:.*/)?vars/\d+")
 
 # What Keras 1 called a running standard deviation is the variance.
 KERAS1_TENSORS = {
@@ -41,14 +45,12 @@ class Layout:
     epsilon: float | None = None
 
 
-def recognize_layout(names: Iterable[str]) -> Layout:
-    """Returns the layout of the first name that only one layout uses; without any, Matterport's."""
-    for name in names:
-        if KERAS2_NAME.fullmatch(name):
-            return KERAS2
-        if KERAS1_NAME.fullmatch(name):
-            return KERAS1
-    return MATTERPORT
+def recognize_layout(names: Collection[str]) -> Layout:
+    """Returns the layout that some of the names are of, those of ResNet50 first; without any, Matterport's."""
+    for layout in (KERAS2, KERAS1, MATTERPORT):
+        if any(map(layout.translate, names)):
+            return layout
+    return KERAS3 if any(map(KERAS3_NAME.fullmatch, names)) else MATTERPORT
 
 
 def _from_matterport(name: str) -> str | None:
@@ -80,3 +82,4 @@ MATTERPORT = Layout("Matterport's Mask R-CNN", _from_matterport)
 # Keras ran its first ResNet50 with the same epsilon as Matterport, whatever Caffe had trained it with.
 KERAS1 = Layout("Keras' ResNet50 of 2017", _from_keras1, flips_channels=True)
 KERAS2 = Layout("Keras' ResNet50 since 2019", _from_keras2, flips_channels=True, epsilon=1.001e-5)
+KERAS3 = Layout("Keras 3's `.weights.h5`", lambda _: None)  # numbered tensors, of which none has a place

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +10,12 @@ import h5py
 import numpy as np
 
 from maskrcnn.network import PARTS
+from maskrcnn.network.weights.architecture import Architecture, recognize_architecture
 from maskrcnn.network.weights.entries import Entry, table
-from maskrcnn.network.weights.layouts import Layout, recognize_layout
+from maskrcnn.network.weights.misfit import AS_START, advise_start, refuse_misfit
 from maskrcnn.network.weights.report import Report
-from maskrcnn.network.weights.tensors import open_tensors
+from maskrcnn.network.weights.source import Source, open_source
+from maskrcnn.network.weights.tensors import Tensor
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # importing Keras takes seconds
 
 BLOCKS = "blocks"
 FRESH = (*PARTS[1:], BLOCKS)
-STEM = "conv1/conv1/kernel:0"
+STRICT = ("missing", "zeroed", "misshapen", "skipped", "unused")  # lists that are empty for our own files
 
 
 def load_matterport(
@@ -50,16 +50,18 @@ def load_matterport(
         What became of every tensor.
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: listing all missing and all misshapen tensors; or if `fresh` or `class_map` name what is not there.
+        InputError: if tensors are missing or misshapen, saying what the file is; if they hold NaN, infinities or
+            negative variances; or if `fresh` or `class_map` name what is not there.
     """
     if unknown := set(fresh) - set(FRESH):
         raise InputError(f"`fresh` must hold some of {', '.join(FRESH)}; got {', '.join(sorted(unknown))}.")
-    entries = list(table(network))
-    with _open_source(Path(path)) as source:
+    path, entries = Path(path), list(table(network))
+    with open_source(path) as source:
         fates = _decide_all(entries, source, set(fresh), class_map is not None)
-        report = _report(fates, source)
-        report.refuse(Path(path), ("missing", "misshapen"))
-        values = [(entry, _read(entry, fate, source, class_map or {})) for entry, fate in fates]
+        report, theirs, ours = _report(fates, source), source.architecture, _describe(entries)
+        refuse_misfit(path, report, ("missing", "misshapen"), theirs, ours, advise_start(theirs, ours))
+        read = source.read([entry for entry, fate in fates if fate in ("loaded", "mapped")])
+    values = [(entry, _choose(entry, fate, read, class_map or {})) for entry, fate in fates]
     for entry, value in values:
         if value is not None:
             entry.variable.assign(entry.to_ours(value))
@@ -74,15 +76,16 @@ def read_weights(network: MaskRCNN, path: Path) -> None:
         path: The `.h5` file.
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: listing all tensors that are missing, misshapen or too many.
+        InputError: if tensors are missing, misshapen or too many, saying what the file is; or if they hold NaN,
+            infinities or negative variances.
     """
     entries = list(table(network))
-    with _open_source(path) as source:
-        fates = _decide_all(entries, source, set(), False)
-        _report(fates, source).refuse(path, ("missing", "zeroed", "misshapen", "skipped", "unused"))
-        values = [source.read(entry) for entry in entries]
-    for entry, value in zip(entries, values, strict=True):
-        entry.variable.assign(entry.to_ours(value))
+    with open_source(path) as source:
+        report = _report(_decide_all(entries, source, set(), False), source)
+        refuse_misfit(path, report, STRICT, source.architecture, _describe(entries), AS_START)
+        values = source.read(entries)
+    for entry in entries:
+        entry.variable.assign(entry.to_ours(values[entry.path]))
 
 
 def write_weights(network: MaskRCNN, path: Path, kernel_dtype: str = "float32") -> None:
@@ -105,35 +108,7 @@ def write_weights(network: MaskRCNN, path: Path, kernel_dtype: str = "float32") 
             file[group].attrs["weight_names"] = names
 
 
-@dataclass(frozen=True)
-class _Source:
-    """An open file: its tensors by their paths in Matterport's layout, and the names of those that have none."""
-
-    layout: Layout
-    tensors: dict[str, h5py.Dataset]
-    strangers: list[str]
-
-    def read(self, entry: Entry) -> np.ndarray:
-        """Returns a tensor as the network needs it: red first, for our epsilon of batch norm."""
-        values = self.tensors[entry.path][()]
-        if self.layout.flips_channels and entry.path == STEM:
-            values = values[:, :, ::-1]
-        if self.layout.epsilon is not None and entry.tensor == "gamma":
-            variance = self.tensors[entry.variance_path][()].astype(np.float64)
-            values = values * np.sqrt((variance + entry.epsilon) / (variance + self.layout.epsilon))
-        return values
-
-
-@contextmanager
-def _open_source(path: Path) -> Iterator[_Source]:
-    with open_tensors(path) as named:
-        layout = recognize_layout(named)
-        paths = {name: layout.translate(name) for name in named}
-        tensors = {path: named[name] for name, path in paths.items() if path}
-        yield _Source(layout, tensors, [name for name, path in paths.items() if not path])
-
-
-def _decide_all(entries: list[Entry], source: _Source, fresh: set[str], maps: bool) -> list[tuple[Entry, str]]:
+def _decide_all(entries: list[Entry], source: Source, fresh: set[str], maps: bool) -> list[tuple[Entry, str]]:
     """Returns every entry with its fate, which is the name of a list of the report."""
     held = {entry.part for entry in entries if entry.path in source.tensors}
     absent = {
@@ -141,18 +116,21 @@ def _decide_all(entries: list[Entry], source: _Source, fresh: set[str], maps: bo
         for entry in entries
         if entry.part not in held and (entry.part if entry.part in PARTS else BLOCKS) in fresh
     }
-    return [(entry, _decide(entry, source.tensors.get(entry.path), entry.part in absent, maps)) for entry in entries]
+    count = source.architecture.class_count or 0
+    return [
+        (entry, _decide(entry, source.tensors.get(entry.path), entry.part in absent, maps, count)) for entry in entries
+    ]
 
 
-def _decide(entry: Entry, tensor: h5py.Dataset | None, is_absent: bool, maps: bool) -> str:
+def _decide(entry: Entry, tensor: Tensor | None, is_absent: bool, maps: bool, their_class_count: int) -> str:
     if is_absent:
         return "zeroed" if entry.silences_block else "fresh"
     if tensor is None:
         return "zeroed" if entry.tensor == "bias" and entry.is_backbone else "missing"
     if tensor.dtype.kind != "f":
         return "misshapen"
-    depth = entry.class_depth
-    has_classes = depth > 0 and tensor.shape[:-1] == entry.their_shape[:-1] and tensor.shape[-1] % depth == 0
+    # All heads must be of as many classes as the logits.
+    has_classes = their_class_count > 0 and tensor.shape == entry.shape_for(their_class_count)
     if has_classes and maps:
         return "mapped"
     if tensor.shape == entry.their_shape:
@@ -160,7 +138,7 @@ def _decide(entry: Entry, tensor: h5py.Dataset | None, is_absent: bool, maps: bo
     return "skipped" if has_classes else "misshapen"
 
 
-def _report(fates: list[tuple[Entry, str]], source: _Source) -> Report:
+def _report(fates: list[tuple[Entry, str]], source: Source) -> Report:
     report = Report(source.layout.name)
     for entry, fate in fates:
         words = entry.path
@@ -173,14 +151,19 @@ def _report(fates: list[tuple[Entry, str]], source: _Source) -> Report:
     return report
 
 
-def _read(entry: Entry, fate: str, source: _Source, class_map: Mapping[int, int]) -> np.ndarray | None:
+def _describe(entries: list[Entry]) -> Architecture:
+    """Returns what the network is."""
+    return recognize_architecture({entry.path: entry.their_shape for entry in entries})
+
+
+def _choose(entry: Entry, fate: str, read: Mapping[str, np.ndarray], class_map: Mapping[int, int]) -> np.ndarray | None:
     """Returns what the fate gives the variable, in their shape; None leaves it."""
     if fate == "loaded":
-        return source.read(entry)
+        return read[entry.path]
     if fate == "zeroed":
         return np.zeros(entry.their_shape, np.float32)
     if fate == "mapped":
-        return _map_classes(entry, source.read(entry), class_map)
+        return _map_classes(entry, read[entry.path], class_map)
     return None
 
 

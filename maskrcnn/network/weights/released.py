@@ -72,13 +72,14 @@ CLASS_NAMES = {
 }  # fmt: skip
 
 
-def map_classes(class_names: Sequence[str], released: str, class_count: int) -> dict[int, int]:
+def map_classes(class_names: Sequence[str], released: str, class_count: int, path: Path) -> dict[int, int]:
     """Returns the file's class id by ours, for the classes that both sets have under one name.
 
     Args:
         class_names: Ours, background first.
         released: The file's set, a key of `CLASS_NAMES`.
         class_count: Classes that the file has, background included.
+        path: The file.
 
     Raises:
         InputError: if there is no such set, or it has another number of classes than the file.
@@ -86,9 +87,11 @@ def map_classes(class_names: Sequence[str], released: str, class_count: int) -> 
     if released not in CLASS_NAMES:
         raise InputError(f"`class_map` must be one of {', '.join(CLASS_NAMES)}; got {released!r}.")
     if class_count != len(CLASS_NAMES[released]):
+        fitting = [f"set it to {name}, or " for name, names in CLASS_NAMES.items() if len(names) == class_count]
         raise InputError(
-            f"`class_map` must be a set with as many classes as the file, which has {class_count}; "
-            f"got {released}, which has {len(CLASS_NAMES[released])}."
+            f"`class_map` must be a set with as many classes as `{path}`, which has {class_count}; "
+            f"got {released}, which has {len(CLASS_NAMES[released])}. If the file is the right one, "
+            f"{''.join(fitting)}remove `class_map`."
         )
     theirs = {name: class_id for class_id, name in enumerate(CLASS_NAMES[released])}
     return {our_id: theirs[name] for our_id, name in enumerate(class_names) if name in theirs}
@@ -142,3 +145,10 @@ def tell_source(file: str) -> str:
         if release.file == file:
             return f"`maskrcnn weights fetch {name}` downloads it from {release.url} to {FOLDER}/."
     return "it holds weights to start from."
+
+
+def advise_copy(file: str) -> str:
+    """Returns what to do about a spoiled file of this name, as a sentence."""
+    if any(release.file == file for release in RELEASES.values()):
+        return f"Remove it; {tell_source(file)}"
+    return "Copy or download it again."

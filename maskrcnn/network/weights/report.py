@@ -1,10 +1,6 @@
 """What became of every tensor when a file was loaded."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from maskrcnn.project.errors import InputError
 
 
 @dataclass
@@ -32,16 +28,3 @@ class Report:
     missing: list[str] = field(default_factory=list)
     misshapen: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
-
-    def refuse(self, path: Path, faults: Iterable[str]) -> None:
-        """Raises one error with all that is wrong, if anything is.
-
-        Args:
-            path: The file.
-            faults: The lists that must be empty.
-        Raises:
-            InputError: naming the file and every tensor in those lists.
-        """
-        found = [f"{fault} {', '.join(names)}" for fault in faults if (names := getattr(self, fault))]
-        if found:
-            raise InputError(f"`{path}` must hold the weights of this network; got {'; '.join(found)}.")

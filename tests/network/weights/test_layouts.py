@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskrcnn.network.weights.layouts import KERAS1, KERAS2, MATTERPORT, Layout, recognize_layout
+from maskrcnn.network.weights.layouts import KERAS1, KERAS2, KERAS3, MATTERPORT, Layout, recognize_layout
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,10 @@ from maskrcnn.network.weights.layouts import KERAS1, KERAS2, MATTERPORT, Layout,
         (KERAS2, "conv2_block1_0_conv/conv2_block1_0_conv/bias:0", "res2a_branch1/res2a_branch1/bias:0"),
         (KERAS2, "conv5_block3_3_bn/conv5_block3_3_bn/beta", "bn5c_branch2c/bn5c_branch2c/beta:0"),
         (KERAS2, "conv4_block23_2_conv/conv4_block23_2_conv/kernel:0", "res4w_branch2b/res4w_branch2b/kernel:0"),
+        (KERAS2, "conv2_block27_1_conv/conv/kernel:0", None),  # there are letters for 26 blocks
+        (KERAS2, "conv2_block0_1_conv/conv/kernel:0", None),
+        (KERAS2, "conv2_block1_4_conv/conv/kernel:0", None),
+        (KERAS3, "layers/conv2d/vars/0", None),
         (KERAS2, "predictions/predictions/kernel:0", None),
     ],
 )
@@ -35,7 +39,8 @@ def test_a_name_tells_its_place(layout: Layout, name: str, path: str | None):
         (MATTERPORT, ["bn_conv1/bn_conv1/beta:0", "conv1/conv1/kernel:0"]),
         (KERAS1, ["bn_conv1/bn_conv1_beta_1:0", "conv1/conv1_W_1:0"]),
         (KERAS2, ["optimizer_weights/iteration", "conv1_bn/conv1_bn/beta:0"]),
-        (MATTERPORT, ["layers/conv2d/vars/0"]),
+        (KERAS3, ["layers/conv2d/vars/0", "optimizer/vars/1"]),
+        (MATTERPORT, ["layers/vars/0", "conv1/conv1/kernel:0"]),
         (MATTERPORT, []),
     ],
 )

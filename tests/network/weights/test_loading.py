@@ -92,7 +92,7 @@ def test_all_missing_and_misshapen_tensors_are_told_at_once(path: Path, read):
     with h5py.File(path, "a") as file:
         del file["fpn_p2/fpn_p2/bias:0"], file["rpn_model/rpn_class_raw/kernel:0"]
         replace(file, "fpn_c4p4/fpn_c4p4/kernel:0", np.zeros((1, 1, 16, 64), np.float32))
-    with pytest.raises(ValueError, match="must hold the weights of this network; got missing") as error:
+    with pytest.raises(ValueError, match="this network, a resnet14 with 4 classes; got missing") as error:
         read(network(), path)
     assert str(path) in str(error.value)
     assert "missing fpn_p2/fpn_p2/bias:0, rpn_model/rpn_class_raw/kernel:0" in str(error.value)
@@ -130,7 +130,7 @@ def test_tensors_without_a_place_are_reported(path: Path):
         file["anchors/anchors/Variable:0"] = np.zeros((9, 4))
     report = load_matterport(network(), path)
     assert report.unused == ["anchors/anchors/Variable:0", "res4g_branch2a/res4g_branch2a/kernel:0"]
-    with pytest.raises(ValueError, match="got unused anchors/anchors/Variable:0, res4g_branch2a"):
+    with pytest.raises(ValueError, match="unused anchors/anchors/Variable:0, res4g_branch2a"):
         read_weights(network(), path)
 
 
@@ -145,7 +145,7 @@ def test_a_backbone_without_biases_gets_zeros(path: Path):
     assert len(biases) == 1 + 4 * 4  # the stem; three convolutions and a shortcut in every stage
     assert sorted(report.zeroed) == sorted(biases)
     assert not any(values(network())[name].any() for name in biases)
-    with pytest.raises(ValueError, match="got zeroed conv1/conv1/bias:0, res2a_branch2a"):
+    with pytest.raises(ValueError, match="zeroed conv1/conv1/bias:0, res2a_branch2a"):
         read_weights(network(), path)
 
 
@@ -166,7 +166,7 @@ def test_the_tensors_of_other_classes_are_skipped(path: Path):
     assert sorted(report.skipped) == sorted(CLASS_TENSORS)
     assert_same({name: values(network())[name] for name in CLASS_TENSORS}, before)
     assert len(report.loaded) == len(before) - len(CLASS_TENSORS)
-    with pytest.raises(ValueError, match="got skipped mrcnn_class_logits"):
+    with pytest.raises(ValueError, match="skipped mrcnn_class_logits"):
         read_weights(network(), path)
 
 
@@ -216,7 +216,7 @@ def test_what_may_be_absent_is_asked_for(path: Path, part: str):
     with h5py.File(path, "a") as file:
         for layer in [layer for layer in file if layer.startswith(PARTS[part])]:
             del file[layer]
-    with pytest.raises(ValueError, match=f"got missing {absent[0]}"):
+    with pytest.raises(ValueError, match=f"missing {absent[0]}"):
         load_matterport(network(), path, fresh=[name for name in PARTS if name != part])
     report = load_matterport(network(), path, fresh=[part])
     assert sorted(report.fresh) == sorted(absent)
@@ -227,7 +227,7 @@ def test_what_may_be_absent_is_asked_for(path: Path, part: str):
 def test_half_of_a_part_is_missing_even_where_the_part_may_be_absent(path: Path):
     with h5py.File(path, "a") as file:
         del file["fpn_p2/fpn_p2/bias:0"]
-    with pytest.raises(ValueError, match=r"got missing fpn_p2/fpn_p2/bias:0\."):
+    with pytest.raises(ValueError, match=r"missing fpn_p2/fpn_p2/bias:0\."):
         load_matterport(network(), path, fresh=["fpn"])
 
 
@@ -253,7 +253,7 @@ def test_fresh_blocks_are_identities(path: Path):
 
 
 def test_a_shallow_file_does_not_fill_a_deeper_network_unasked(path: Path):
-    with pytest.raises(ValueError, match="got missing res2b_branch2a/res2b_branch2a/kernel:0, bn2b_branch2a"):
+    with pytest.raises(ValueError, match="missing res2b_branch2a/res2b_branch2a/kernel:0, bn2b_branch2a"):
         load_matterport(deeper(), path)
 
 
@@ -261,7 +261,7 @@ def test_the_first_block_of_a_stage_cannot_be_fresh(path: Path):
     with h5py.File(path, "a") as file:
         for layer in [layer for layer in file if layer.startswith(("res3a", "bn3a"))]:
             del file[layer]
-    with pytest.raises(ValueError, match="got missing res3a_branch2a/res3a_branch2a/kernel:0"):
+    with pytest.raises(ValueError, match="missing res3a_branch2a/res3a_branch2a/kernel:0"):
         load_matterport(network(), path, fresh=["blocks"])
 
 
@@ -275,9 +275,9 @@ def test_a_deeper_file_fills_a_shallow_network(tmp_path: Path):
 
 
 def test_what_is_unused_is_not_read(path: Path):
-    with h5py.File(path, "a") as file:  # 4 GB, of which nothing is stored
-        file.create_dataset("huge/huge/kernel:0", (10**9,), np.float32, chunks=(10**6,))
-    assert load_matterport(network(), path).unused == ["huge/huge/kernel:0"]
+    with h5py.File(path, "a") as file:
+        file["mine/mine/kernel:0"] = np.full(2, np.nan)
+    assert load_matterport(network(), path).unused == ["mine/mine/kernel:0"]
 
 
 def test_nothing_is_written_when_writing_fails(tmp_path: Path):

@@ -11,6 +11,7 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.readers import cityscapes
 
 CONTENT = b"weights"
+MINE = Path("mine.h5")
 MD5, SHA256 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -60,7 +61,7 @@ def test_both_releases_of_keras_have_one_name():
 
 
 def test_seven_of_our_ten_classes_are_in_coco():
-    class_map = map_classes(cityscapes.CLASS_NAMES, "coco", 81)
+    class_map = map_classes(cityscapes.CLASS_NAMES, "coco", 81, MINE)
     by_name = {cityscapes.CLASS_NAMES[ours]: theirs for ours, theirs in class_map.items()}
     assert by_name == {
         "background": 0,
@@ -76,7 +77,7 @@ def test_seven_of_our_ten_classes_are_in_coco():
 
 def test_classes_of_an_unknown_set_are_refused():
     with pytest.raises(InputError, match="`class_map` must be one of coco, cityscapes; got 'voc'"):
-        map_classes(cityscapes.CLASS_NAMES, "voc", 21)
+        map_classes(cityscapes.CLASS_NAMES, "voc", 21, MINE)
 
 
 def test_the_sets_are_those_of_the_files() -> None:
@@ -86,6 +87,12 @@ def test_the_sets_are_those_of_the_files() -> None:
     assert released.CLASS_NAMES["cityscapes"] == cityscapes.CLASS_NAMES
 
 
-def test_a_set_of_another_size_than_the_file_is_refused() -> None:
-    with pytest.raises(InputError, match="as many classes as the file, which has 11; got coco, which has 81"):
-        map_classes(["background", "car"], "coco", 11)
+@pytest.mark.parametrize(
+    ("count", "fix"),
+    [(11, "set it to cityscapes, or remove `class_map`"), (5, "If the file is the right one, remove `class_map`")],
+)
+def test_a_set_of_another_size_than_the_file_is_refused(count: int, fix: str) -> None:
+    message = rf"as many classes as `mine\.h5`, which has {count}; got coco, which has 81\. If the file"
+    with pytest.raises(InputError, match=message) as error:
+        map_classes(["background", "car"], "coco", count, MINE)
+    assert fix in str(error.value)

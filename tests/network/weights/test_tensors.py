@@ -35,7 +35,7 @@ def assert_refused(path: Path, reason: str) -> None:
 def test_tensors_have_their_paths_as_names(written: Path):
     with open_tensors(written) as tensors:
         assert list(tensors) == ["fpn_p2/fpn_p2/bias:0"]
-        np.testing.assert_array_equal(tensors["fpn_p2/fpn_p2/bias:0"][()], np.arange(16))
+        np.testing.assert_array_equal(tensors["fpn_p2/fpn_p2/bias:0"].read(), np.arange(16))
 
 
 def test_a_soft_link_is_not_followed(path: Path):
@@ -86,16 +86,12 @@ def test_a_missing_released_file_is_to_be_fetched(tmp_path: Path):
         pass
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"], ids=["empty", "a web page"])
-def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes):
-    (tmp_path / "page.h5").write_bytes(content)
-    with pytest.raises(ValueError, match=r"page\.h5` must be an HDF5 file; got"), open_tensors(tmp_path / "page.h5"):
-        pass
-
-
 def test_a_truncated_file_is_refused(written: Path):
     written.write_bytes(written.read_bytes()[:1500])
-    with pytest.raises(ValueError, match=r"written\.h5` must be an HDF5 file; got"), open_tensors(written):
+    with (
+        pytest.raises(ValueError, match=r"written\.h5` must be a whole HDF5 file"),
+        open_tensors(written),
+    ):
         pass
 
 
@@ -106,5 +102,8 @@ def test_a_tensor_that_cannot_be_read_names_its_file(path: Path):
     content = bytearray(path.read_bytes())
     content[start] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"weights\.h5` must be an HDF5 file; got"), open_tensors(path) as tensors:
-        tensors["bias"][()]
+    with (
+        pytest.raises(ValueError, match=r"weights\.h5` must be a whole HDF5 file"),
+        open_tensors(path) as tensors,
+    ):
+        tensors["bias"].read()
