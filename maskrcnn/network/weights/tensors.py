@@ -15,7 +15,8 @@ from maskrcnn.network.weights.signature import check_signature
 from maskrcnn.project.errors import InputError
 
 WHOLE_MODEL = "model_weights/"  # where Keras' `model.save` puts the tensors
-FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+# Others are not needed, may be another program's, or crash on damaged files, as Fletcher's checksum in HDF5 1.14 does.
+FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}
 # Deflate shrinks to 1/1032 at most (zlib.net/zlib_tech.html), so that a tensor larger than that is not in the file.
 MAX_RATIO = 1032
 
@@ -128,7 +129,7 @@ def _check_dataset(item: h5py.Dataset, name: str, path: Path) -> Tensor:
     filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
     if not FILTERS.issuperset(filters) or len(filters) > len(set(filters)):
         raise InputError(
-            f"`{path}` must be compressed by gzip or LZF once, or not at all; "
+            f"`{path}` must be compressed by gzip once or not at all; "
             f"got the HDF5 filters {filters[:8]} at {shorten(name)}."
         )
     tensor = Tensor(path, item, item.shape or (), item.dtype)
