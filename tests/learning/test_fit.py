@@ -16,7 +16,7 @@ from tests.learning.scenes import SEED, STEPS, Recorder, break_before_validation
 from tests.tiny import network, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-TOO_FAST = Hyperparameters("adam", 0.02, 0.9, 0.0)
+TOO_FAST = Hyperparameters("adam", 0.1, 0.9, 0.0)
 
 
 @pytest.fixture(scope="module")
