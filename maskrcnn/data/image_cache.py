@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 
 import cv2
 import numpy as np
@@ -24,8 +23,6 @@ from maskrcnn.project.notation import Image
 MAKER = sha256(cv2.__version__.encode() + Path(images.__file__).read_bytes()).hexdigest()
 STAMP_BYTES = 32
 GIGABYTE = 1e9
-
-_WRITING = Lock()  # the threads of a process give an unfinished file the same name
 
 
 class ImageCache:
@@ -57,7 +54,7 @@ class ImageCache:
         if len(kept) == _entry_bytes(image_shape) and kept[:STAMP_BYTES].tobytes() == stamp:
             return kept[STAMP_BYTES:].reshape(*image_shape, 3)
         image = read_image(path, image_shape, fit)
-        with _WRITING, whole_file(entry) as unfinished, unfinished.open("wb") as file:
+        with whole_file(entry, _entry_bytes(image_shape)) as unfinished, unfinished.open("wb") as file:
             file.write(stamp)
             image.tofile(file)
         return image

@@ -1,31 +1,49 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and that survive a loss of power."""
 
+import errno
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
+
+from maskrcnn.project.errors import InputError
+
+SUFFIX = ".unfinished"
+FULL = {errno.ENOSPC, errno.EDQUOT}
+MEGABYTE = 1e6
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, size: int | None = None) -> Iterator[Path]:
     """Yields a temporary path beside `path`; it replaces `path` at the end and is removed after an error.
+
+    What processes that were killed left of the same file is removed. Threads and processes may write one file at the
+    same time; the last one to end wins.
 
     Args:
         path: The file to write; missing folders are made.
+        size: The bytes that will be written, where they are known.
+    Raises:
+        InputError: if the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished = _name_unfinished(path)
     try:
-        yield unfinished
-        os.replace(unfinished, path)
+        with _name_full_disk(path, unfinished, size):
+            yield unfinished
+            _sync(unfinished)
+            os.replace(unfinished, path)
+            _sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
-    with whole_file(path) as unfinished:
+    with whole_file(path, len(text.encode())) as unfinished:
         unfinished.write_text(text)
 
 
@@ -35,13 +53,92 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
     Args:
         folder: The folder to write; the old one of this name is removed.
+    Raises:
+        InputError: if the disk is full.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
+    unfinished = _name_unfinished(folder)
     unfinished.mkdir()
+    old = unfinished.with_name(f"{unfinished.stem}.old{SUFFIX}")
     try:
-        yield unfinished
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(unfinished, folder)
+        with _name_full_disk(folder, unfinished, None):
+            yield unfinished
+            for path in (*unfinished.rglob("*"), unfinished):
+                _sync(path)
+            if folder.exists():
+                os.replace(folder, old)  # removing it would take longer, and a kill would leave a part of it
+            os.replace(unfinished, folder)
+            _sync(folder.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _name_unfinished(path: Path) -> Path:
+    """Returns a name that no other writer of `path` uses, and removes what dead processes of this machine left."""
+    start = f".{path.name}.{socket.gethostname()}."
+    for name in os.listdir(path.parent):
+        if not (name.startswith(start) and name.endswith(SUFFIX)):
+            continue
+        pid = name.removeprefix(start).partition(".")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            _remove(path.with_name(name))
+    return path.with_name(f"{start}{os.getpid()}.{get_ident()}{SUFFIX}")
+
+
+def _is_alive(pid: int) -> bool:
+    """Returns whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it belongs to another user
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or a folder; another process may do so at the same time."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _name_full_disk(path: Path, unfinished: Path, size: int | None) -> Iterator[None]:
+    """Turns the error of a full disk into one that names the file and the space that it needs."""
+    try:
+        yield
+    except Exception as fault:
+        if not _is_full(fault):
+            raise
+        written = unfinished.stat().st_size if unfinished.is_file() else 0
+        needed = f"{size / MEGABYTE:.4g} MB" if size else f"more than {written / MEGABYTE:.4g} MB"
+        # The unfinished file is removed, so that its space is free again.
+        free = shutil.disk_usage(path.parent).free + written
+        raise InputError(
+            f"`{path}` must have {needed} of disk space; got {free / MEGABYTE:.4g} MB. Free some and run the command "
+            "again: what was there before is kept, and a training resumes from its last state."
+        ) from fault
+
+
+def _is_full(fault: BaseException | None) -> bool:
+    """Returns whether an error, or one that it followed, is that of a full disk or quota.
+
+    HDF5 gives the number in the text alone, and closing a file that could not be written raises errors of its own.
+    """
+    while fault is not None:
+        if getattr(fault, "errno", None) in FULL or os.strerror(errno.ENOSPC) in str(fault):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False

@@ -129,7 +129,7 @@ def test_an_interrupted_write_leaves_no_entry(
 
     path = write_image(tmp_path / "a.png")
     monkeypatch.setattr(image_cache, "read_image", lambda *image: read_image(*image).view(Unwritable))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"\.raw` must have .* MB of disk space"):
         cache.read(path, SHAPE, "stretch")
     assert list(cache.folder.iterdir()) == []
 
