@@ -135,7 +135,7 @@ class Progress(keras.callbacks.Callback):
 
     def resume(self) -> None:
         """Restores the state after the last whole epoch and writes the history, if there was one."""
-        if saved := load_state(self.state):
+        if saved := load_state(self.state, like=self.trainer.start):
             state, progress = saved
             self.trainer.write_state(state)
             self.rows = progress["rows"]

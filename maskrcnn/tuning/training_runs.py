@@ -50,16 +50,26 @@ def read_run(folder: Path, hyperparameters: Hyperparameters) -> TrainingRun:
     return TrainingRun(**(load_progress(_path(folder, hyperparameters)) or {}))
 
 
-def read_run_state(folder: Path, hyperparameters: Hyperparameters) -> dict[str, ndarray]:
-    """Returns the state that a run was left in; an empty one if it has not begun."""
-    saved = load_state(_path(folder, hyperparameters))
-    return saved[0] if saved else {}
+def read_run_and_state(
+    folder: Path, hyperparameters: Hyperparameters, like: Mapping[str, ndarray] | None = None
+) -> tuple[TrainingRun, dict[str, ndarray]]:
+    """Returns a run and the state that it was left in; both empty if it has not begun.
+
+    The run is an epoch shorter than that of `read_run` where the newest state is damaged, but not its rows.
+
+    Args:
+        folder: Where the runs are kept.
+        hyperparameters: Of the run.
+        like: See `load_state`.
+    """
+    state, progress = load_state(_path(folder, hyperparameters), like) or ({}, {})
+    return TrainingRun(**progress), state
 
 
 def write_run(
     folder: Path, hyperparameters: Hyperparameters, training_run: TrainingRun, state: Mapping[str, ndarray]
 ) -> None:
-    """Writes a run and its state, whole or not at all; the inverse of `read_run` and `read_run_state`."""
+    """Writes a run and its state, whole or not at all; the inverse of `read_run_and_state`."""
     save_state(_path(folder, hyperparameters), state, asdict(training_run))
 
 

@@ -7,7 +7,7 @@ from maskrcnn.data.batches import Batches
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Hyperparameters
-from maskrcnn.tuning.training_runs import TrainingRun, read_run, read_run_state, write_run
+from maskrcnn.tuning.training_runs import TrainingRun, read_run, read_run_and_state, write_run
 
 
 class TrialRunner:
@@ -35,7 +35,8 @@ class TrialRunner:
         training_run = read_run(folder, hyperparameters)
         if len(training_run.rows) < epochs and training_run.diverged_at_step is None:
             self.trainer.reset(hyperparameters)
-            if state := read_run_state(folder, hyperparameters):
+            training_run, state = read_run_and_state(folder, hyperparameters, self.trainer.start)
+            if state:
                 self.trainer.write_state(state)
         while len(training_run.rows) < epochs and training_run.diverged_at_step is None:
             training_run = self._train_epoch(training_run)

@@ -1,4 +1,4 @@
-"""Checkpoints: their fingerprint, who holds them, how long they last, and that a state comes back whole."""
+"""Checkpoints: their fingerprint, who holds them, and how long they last."""
 
 import os
 import subprocess
@@ -6,13 +6,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import maskrcnn
 from maskrcnn.learning import checkpoints
 from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
-from maskrcnn.learning.states import load_progress, load_state, save_state
 
 
 @dataclass
@@ -69,24 +67,3 @@ def test_the_repository_of_a_temporary_workspace_keeps_the_work(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "original"))
     with open_checkpoints(tmp_path / "workspace", "train", "ab") as folder:
         assert folder == tmp_path / "original/checkpoints/train/ab"
-
-
-def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
-    state = {"0": np.array([1e-30, np.pi], np.float32), "1": np.array([7, 8], np.uint32)}
-    save_state(tmp_path / "last.npz", state, {"rows": [{"epoch": 1, "loss": 0.1}]})
-    loaded, progress = load_state(tmp_path / "last.npz")
-    assert progress == {"rows": [{"epoch": 1, "loss": 0.1}]}
-    assert loaded.keys() == state.keys()
-    for key, values in state.items():
-        assert loaded[key].dtype == values.dtype
-        np.testing.assert_array_equal(loaded[key], values)
-
-
-def test_no_state_is_none(tmp_path: Path) -> None:
-    assert load_state(tmp_path / "last.npz") is None
-    assert load_progress(tmp_path / "last.npz") is None
-
-
-def test_progress_is_read_without_the_state(tmp_path: Path) -> None:
-    save_state(tmp_path / "last.npz", {"0": np.zeros(3)}, {"rows": [{"epoch": 1}]})
-    assert load_progress(tmp_path / "last.npz") == {"rows": [{"epoch": 1}]}

@@ -31,6 +31,7 @@ class FakeTrainer:
         self.stop_after, self.hungry, self.blind = stop_after, hungry, blind
         self.learned: list[tuple[Hyperparameters, int]] = []
         self.progress = -1  # unusable until it is reset
+        self.start = self.read_state()
 
     def reset(self, hyperparameters: Hyperparameters) -> None:
         self.hyperparameters, self.progress = hyperparameters, 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.project.config import Hyperparameters
-from maskrcnn.tuning.training_runs import TrainingRun, read_run, read_run_state, write_run
+from maskrcnn.tuning.training_runs import TrainingRun, read_run, read_run_and_state, write_run
 
 ROWS = [
     {"epoch": epoch, "val_loss": loss, "val_positive_regions": 20.0} for epoch, loss in ((1, 2.0), (2, 1.0), (3, 1.0))
@@ -18,14 +18,15 @@ FAST = Hyperparameters("sgd", 1e-4, 0.9, 0.0)
 
 def test_a_run_that_has_not_begun_is_empty(tmp_path: Path) -> None:
     assert read_run(tmp_path, SLOW) == TrainingRun()
-    assert read_run_state(tmp_path, SLOW) == {}
+    assert read_run_and_state(tmp_path, SLOW) == (TrainingRun(), {})
 
 
 @pytest.mark.parametrize("run", [TrainingRun(ROWS), TrainingRun(ROWS[:1], diverged_at_step=17)])
 def test_a_run_and_its_state_are_read_as_they_were_written(run: TrainingRun, tmp_path: Path) -> None:
     write_run(tmp_path, SLOW, run, {"0": np.arange(3.0), "1": np.array(7)})
     assert read_run(tmp_path, SLOW) == run
-    state = read_run_state(tmp_path, SLOW)
+    again, state = read_run_and_state(tmp_path, SLOW)
+    assert again == run
     assert list(state) == ["0", "1"]
     np.testing.assert_array_equal(state["0"], [0, 1, 2])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.project.config import Hyperparameters
-from maskrcnn.tuning.training_runs import TrainingRun, read_run_state
+from maskrcnn.tuning.training_runs import TrainingRun, read_run_and_state
 from maskrcnn.tuning.trial_runner import TrialRunner
 from tests.tiny import network
 from tests.tuning.fakes import make_runner
@@ -42,6 +42,18 @@ def test_another_process_goes_on_where_one_was_stopped(tmp_path: Path) -> None:
     assert runner.trainer.learned == [(GOOD, 3)]
 
 
+def test_a_damaged_state_costs_one_epoch(tmp_path: Path) -> None:
+    make_runner().train(GOOD, 2, tmp_path)
+    (newest,) = set(tmp_path.iterdir()) - set(tmp_path.glob("*.before.npz"))
+    content = bytearray(newest.read_bytes())
+    content[content.index(np.array(2).tobytes(), content.index(b"epochs.npy"))] = 3  # the state, not its progress
+    newest.write_bytes(content)
+    runner = make_runner()
+    with pytest.warns(UserWarning, match=r"npz` \(BadZipFile: .* is damaged; the training resumes from .*before.npz`"):
+        assert runner.train(GOOD, 3, tmp_path) == TrainingRun(ROWS)
+    assert runner.trainer.learned == [(GOOD, 2), (GOOD, 3)]
+
+
 def test_divergence_is_a_result_and_leaves_the_next_run_alone(tmp_path: Path) -> None:
     runner = make_runner()
     run = runner.train(BAD, 4, tmp_path)
@@ -56,7 +68,7 @@ def test_divergence_is_a_result_and_leaves_the_next_run_alone(tmp_path: Path) ->
 
 def test_a_network_that_diverged_is_not_kept(tmp_path: Path) -> None:
     make_runner().train(BAD, 4, tmp_path)
-    assert read_run_state(tmp_path, BAD) == {}
+    assert read_run_and_state(tmp_path, BAD)[1] == {}
 
 
 def test_a_rate_that_diverges_spoils_nothing_and_traces_nothing_anew(real_runner: TrialRunner, tmp_path: Path) -> None:
