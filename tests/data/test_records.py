@@ -151,7 +151,7 @@ def test_a_failing_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: 
         raise OSError("No space left on device")
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", fill_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="of disk space; got"):
         write(path, build(tmp_path))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.learning.fit import Progress, fit
 from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
 from maskrcnn.learning.trainer import Trainer
@@ -50,7 +51,7 @@ def long(trainer: Trainer, split: tuple, tmp_path_factory: pytest.TempPathFactor
 
 def test_training_ends_an_epoch_after_the_best(long: tuple) -> None:
     best, folder, _ = long
-    losses = [float(row["val_loss"]) for row in history(folder)]
+    losses = [validation_loss({name: float(figure) for name, figure in row.items()}) for row in history(folder)]
     assert best["best_epoch"] == np.argmin(losses) + 1
     assert best["epochs"] == len(losses) == best["best_epoch"] + 1 < 9
     assert best["val_loss"] == min(losses)
