@@ -29,7 +29,7 @@ BACKENDS = ("tensorflow", "tensorflow-cpu", "jax", "jax-cuda12-plugin")
 INSTALL = "`make install` installs it, or `pip install -r requirements/cpu.txt`."
 ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 NEEDED_DISK = 5e9  # bytes
-FULL_SCALE_DISK = 15e9  # for checkpoints, models and DVC's copies; images not included
+FULL_SCALE_DISK = 25e9  # for checkpoints, models and DVC's copies; images not included
 
 # Images of the fine annotations, as published.
 IMAGE_COUNTS = {
