@@ -20,6 +20,7 @@ class Forbidden(MetaPathFinder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_jax_needs_no_tensorflow(tmp_path: Path):
     environment = os.environ | {
         "KERAS_BACKEND": "jax",
