@@ -1,5 +1,6 @@
 """The Makefile installs the chosen backend, and sets the param that the stages follow."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,9 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True)
+    """Runs make as from a shell, also where the tests were started by make."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *words], cwd=folder, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(("backend", "device"), LOCKS)
