@@ -197,6 +197,21 @@ def test_the_gradient_is_the_adjoint_of_the_crop(align):
         assert left == pytest.approx(right, abs=1e-2)
 
 
+def test_threads_lose_nothing_of_the_gradient_where_many_boxes_overlap():
+    rng = np.random.default_rng(7)
+    low = 0.3 * rng.random((1000, 2))
+    boxes = np.concatenate([low, low + 0.5], axis=1).astype(np.float32)
+    weights = rng.standard_normal((1000, 7, 7, 16)).astype(np.float32)
+    features = [np.zeros((1, 16, 16, 16), np.float32)]
+
+    def slopes(crop):
+        return gradient(lambda maps: crop(maps[0], boxes, ops.zeros(1000, "int32"), (7, 7)), features, weights)[0]
+
+    expected = slopes(_portable_crops)
+    for _ in range(20):
+        np.testing.assert_allclose(slopes(crop_and_resize_flat), expected, atol=1e-5 * np.abs(expected).max())
+
+
 @align_both_ways
 def test_no_gradient_reaches_the_boxes(align):
     rng = np.random.default_rng(4)
