@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from maskrcnn.project.config import (
     Babysit,
@@ -218,3 +219,20 @@ def test_sections_whose_keys_are_data_are_replaced_whole(tmp_path: Path) -> None
 def test_unknown_scale_is_told(repository: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"scales/huge\.yaml` must exist"):
         main("huge", repository)
+
+
+@pytest.mark.parametrize("scale", ["demo", *SCALES])
+@pytest.mark.parametrize("override", ["select.learning_rate=0.5", "train.schedule.batch_size=77", "backend=jax"])
+def test_an_experiment_changes_one_line_and_keeps_the_comments(scale: str, override: str, tmp_path: Path) -> None:
+    # `dvc exp run -S` writes lists one value a line, and loses what follows a list within a list's own lines.
+    shutil.copytree(ROOT / "scales", tmp_path / "scales")
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    if scale != "demo":
+        main(scale, tmp_path)
+    before = [line for line in path.read_text().splitlines() if line]
+    apply_overrides(path, [override])
+    after = [line for line in path.read_text().splitlines() if line]
+    assert len(after) == len(before)
+    changed = [line for line, old in zip(after, before, strict=True) if line != old]
+    assert len(changed) == 1
+    assert override.rpartition("=")[2] in changed[0]
