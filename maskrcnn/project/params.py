@@ -208,7 +208,7 @@ def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
     key, parent = _dotted(name, location), _kind_at(kind, parents)
     if problem == "unexpected_keyword_argument":
         near = get_close_matches(str(last), get_type_hints(parent), n=1)
-        return f"`{key}` is unknown" + (f", did you mean `{near[0]}`?" if near else "")
+        return f"`{key}` is unknown" + (f", the nearest key is `{near[0]}`" if near else "")
     if problem == "missing" and get_origin(parent) is tuple:
         return f"`{_dotted(name, parents)}` must have {len(get_args(parent))} entries; got {found}"
     if problem == "too_long":

@@ -165,7 +165,7 @@ def find_name_faults(study: Study) -> Iterator[str]:
 
 
 def find_batch_faults(study: Study) -> Iterator[str]:
-    """Yields batch sizes that do not divide into equal parts, one for each device and each step of accumulation."""
+    """Yields batches that the devices and the steps of accumulation cannot share."""
     devices = 1 if study.devices == "all" else int(study.devices)
     for section in ("babysit", "coarse", "hyperband", "pretrain", "train"):
         schedule: TuningSchedule = getattr(study, section).schedule
@@ -175,6 +175,11 @@ def find_batch_faults(study: Study) -> Iterator[str]:
         if schedule.batch_size % parts:
             words = " times ".join(f"`{key}`" for key, count in counts.items() if count > 1)
             yield f"`{name}.batch_size` must be a multiple of {words}, {parts}; got {schedule.batch_size}"
+        if study.backend == "tensorflow" and devices > 1 and schedule.live_batch_norm and parts > devices:
+            yield (
+                f"`{name}.gradient_accumulation` must be 1 where `{name}.live_batch_norm` is true and TensorFlow has "
+                f"several `devices`; got {schedule.gradient_accumulation}, `backend: jax` does all three"
+            )
 
 
 def find_sampling_faults(study: Study) -> Iterator[str]:

@@ -127,5 +127,5 @@ def _tell_lost(name: str, cities: list[str], folder: Path) -> str:
     """Returns the fault of a split whose cities are not there, with the nearest names that are."""
     there = [path.name for path in list_folders(folder)]
     near = [city for lost in cities for city in get_close_matches(lost, there, n=1, cutoff=0.8)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(there) or 'none'}"
+    hint = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(there) or 'none'}"
     return f"`splits.{name}.cities` must be folders of `{folder}`; got {', '.join(cities)}, {hint}"

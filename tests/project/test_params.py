@@ -103,7 +103,7 @@ def test_all_faults_are_named_at_once() -> None:
         read_kiln(values)
     for fault in (
         "`kiln.bricks` must be a whole number",
-        "`kiln.heta` is unknown, did you mean `heat`?",
+        "`kiln.heta` is unknown, the nearest key is `heat`",
         "`kiln.name` is missing",
     ):
         assert fault in str(error.value)

@@ -116,6 +116,10 @@ def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
             {"devices": 4, "coarse__schedule__gradient_accumulation": 2},
             r"valid; `coarse\.schedule\.batch_size` must be a multiple of `devices` times `coarse\..*, 8; got 4\.$",
         ),
+        (
+            {"devices": 2, "train__schedule__gradient_accumulation": 2, "train__schedule__live_batch_norm": True},
+            r"`train\.schedule\.gradient_accumulation` must be 1 where `train\.schedule\.live_batch_norm` is true",
+        ),
         ({"variants__../mine": DEMO["variants"]["base"]}, r"`variants` must have keys that are of letters"),
     ],
 )

@@ -91,10 +91,10 @@ WRONG = [
     ("search.sgd.learning_rate", "[0, 0.1]", "`search.sgd.learning_rate[0]` must be above 0"),
     ("search.rmsprop", "{}", "`search` must have keys that are one of sgd, adam"),
     ("select.learning_rate", "'1e-4'", "`select.learning_rate` must be a number; got '1e-4', remove the quotes"),
-    ("select.learing_rate", "0.1", "`select.learing_rate` is unknown, did you mean `learning_rate`?"),
+    ("select.learing_rate", "0.1", "`select.learing_rate` is unknown, the nearest key is `learning_rate`"),
     ("train.hyperparameters", "pins/none.yaml", "`train.hyperparameters` must be tuning/selected.yaml"),
     ("train.schedule.batch_size", "0", "`train.schedule.batch_size` must be at least 1"),
-    ("train.schedule.batchsize", "4", "`train.schedule.batchsize` is unknown, did you mean `batch_size`?"),
+    ("train.schedule.batchsize", "4", "`train.schedule.batchsize` is unknown, the nearest key is `batch_size`"),
     ("train.schedule.patience", "-1", "`train.schedule.patience` must be at least 1"),
     ("train.schedule.validation_steps", "16", "`train.schedule.validation_steps` must be at most 15"),
     ("train.schedule.warmup_steps", "2147483648", "`train.schedule.warmup_steps` must be at most 2147483647"),
@@ -237,7 +237,7 @@ def test_cities_that_are_not_there_are_named(tmp_path: Path) -> None:
     check_study(write_params(tmp_path, REAL))
     with pytest.raises(InputError, match=r"`splits\.test\.cities` must be folders of `.*val`; got rome, there are aac"):
         check_study(write_params(tmp_path, REAL | {"splits.test.cities": ["rome"]}))
-    with pytest.raises(InputError, match=r"got munstre, did you mean munster\?"):
+    with pytest.raises(InputError, match=r"got munstre, the nearest are munster"):
         check_study(write_params(tmp_path, REAL | {"splits.test.cities": ["munstre"]}))
 
 
