@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -41,8 +42,20 @@ def main(variant: str, backend: str | None, seeds: int) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def run(variant: str, params: dict) -> dict[str, float]:
-    """Returns the scores of a variant that is trained with these params, and the minutes of its training."""
+def run(
+    variant: str,
+    params: dict,
+    script: str = "stages/train.py",
+    measures: Mapping[str, Callable[[Path, str], float]] | None = None,
+) -> dict[str, float]:
+    """Returns the scores of a variant that is trained with these params, and the minutes of its training.
+
+    Args:
+        variant: The variant.
+        params: The whole params.
+        script: What trains it.
+        measures: More figures by name, of the folder of the run and the variant.
+    """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         YAML().dump(params, root / "params.yaml")
@@ -53,17 +66,18 @@ def run(variant: str, params: dict) -> dict[str, float]:
                     (root / folder / path.name).symlink_to(path)
         variables = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(REPOSITORY / ".jax_cache")}
         start = time.monotonic()
-        for stage in ("train", "predict", "evaluate"):
-            command = [sys.executable, REPOSITORY / f"stages/{stage}.py", variant]
+        for step in (script, "stages/predict.py", "stages/evaluate.py"):
+            command = [sys.executable, REPOSITORY / step, variant]
             subprocess.run(command, cwd=root, env=variables, check=True, capture_output=True)
-            minutes = (time.monotonic() - start) / 60 if stage == "train" else minutes
+            minutes = (time.monotonic() - start) / 60 if step == script else minutes
         scores = json.loads((root / f"metrics/test/{variant}.json").read_text())
-        return {**{score: scores[score] for score in SCORES}, "minutes": round(minutes, 1)}
+        measured = {name: measure(root, variant) for name, measure in (measures or {}).items()}
+        return {**{score: scores[score] for score in SCORES}, **measured, "minutes": round(minutes, 1)}
 
 
-def summarize(runs: list[dict]) -> dict:
+def summarize(runs: list[dict], names: Sequence[str] = SCORES) -> dict:
     """Returns the runs with the mean and the standard deviation of each score over the seeds."""
-    scores = {score: [found[score] for found in runs] for score in SCORES}
+    scores = {score: [found[score] for found in runs] for score in names}
     spread = {score: stdev(values) if len(values) > 1 else 0.0 for score, values in scores.items()}
     return {
         **{f"{score}_mean": round(mean(values), 4) for score, values in scores.items()},
