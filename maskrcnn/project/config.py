@@ -383,7 +383,7 @@ class Compare:
 
 
 @dataclass(frozen=True)
-class Report:
+class Headline:
     """The variant whose scores metrics/ap.json holds."""
 
     variant: str
@@ -418,4 +418,4 @@ class Study:
     predict: Predict
     draw: Draw
     compare: Compare
-    report: Report
+    headline: Headline

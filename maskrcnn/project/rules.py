@@ -157,7 +157,7 @@ def find_name_faults(study: Study) -> Iterator[str]:
         yield "`search` must have an optimizer; got none"
     if len(study.synthesize) > 1:
         yield f"`synthesize` must have at most one entry; got {', '.join(study.synthesize)}"
-    for key, name in (("report.variant", study.report.variant), ("compare.reference", study.compare.reference)):
+    for key, name in (("headline.variant", study.headline.variant), ("compare.reference", study.compare.reference)):
         if name not in study.variants:
             yield f"`{key}` must be one of {', '.join(study.variants)}; got {name}"
     if study.select.optimizer is not None and study.select.optimizer not in study.search:

@@ -57,7 +57,7 @@ PUBLISHED = {
         "loss_weights": {"rpn_class_loss": 0, "rpn_box_loss": 0},
     },
     # Tables
-    "report.variant": "base",
+    "headline.variant": "base",
 }
 IMAGES = {"training": 1403, "validation": 326, "test": 174, "reduced_training": 154, "reduced_validation": 59}
 FULLEST_IMAGE = 120  # instances, in the training set

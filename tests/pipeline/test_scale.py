@@ -15,12 +15,12 @@ from maskrcnn.project.config import (
     Data,
     Draw,
     Feeder,
+    Headline,
     Hyperband,
     Model,
     Predict,
     Preprocess,
     Pretrain,
-    Report,
     Sampling,
     SearchSpace,
     Select,
@@ -50,7 +50,7 @@ SECTIONS = (
     Predict,
     Draw,
     Compare,
-    Report,
+    Headline,
 )
 SECTIONS_BY_KEY = {
     "synthesize": Synthesize,

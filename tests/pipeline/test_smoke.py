@@ -101,9 +101,9 @@ def test_scoring_alone_follows_its_code(clean: Path) -> None:
 
 
 def test_the_ap_table_compares_two_variants(clean: Path) -> None:
-    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "report.variant=flip", "report")) == [
+    assert find_stages(dvc(clean, "exp", "run", "-n", "flip", "-S", "headline.variant=flip", "headline")) == [
         "check",
-        "report",
+        "headline",
     ]
     table = dvc(clean, "metrics", "diff", "HEAD", "flip", "--no-path", "--all", "--targets", "metrics/ap.json")
     header, *rows = table.splitlines()

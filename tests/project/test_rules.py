@@ -27,7 +27,7 @@ def change(**values: Any) -> Params:
 
 
 def test_the_demo_is_valid(tmp_path: Path) -> None:
-    assert check_params(change(), tmp_path).report.variant == "base"
+    assert check_params(change(), tmp_path).headline.variant == "base"
     assert read_images_root(change(), tmp_path) == SYNTHETIC
 
 
@@ -89,7 +89,7 @@ def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
         ({"search": {}}, r"`search` must have an optimizer; got none"),
         ({"synthesize__more": DEMO["synthesize"]["city"]}, r"`synthesize` must have at most one entry; got city, more"),
         ({"variants__7": DEMO["variants"]["base"], "data__root": "a\0b"}, r"`data\.root` must be a folder; got"),
-        ({"report__variant": "best"}, r"`report\.variant` must be one of base, flip, .*; got best"),
+        ({"headline__variant": "best"}, r"`headline\.variant` must be one of base, flip, .*; got best"),
         ({"compare__reference": "best"}, r"`compare\.reference` must be one of base, flip, .*; got best"),
         (
             {"search": {"adam": DEMO["search"]["adam"]}, "select__optimizer": "sgd"},
@@ -133,5 +133,5 @@ def test_batches_that_divide_into_equal_parts_are_valid(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.root.*report\.variant"):
-        check_params(change(data__root="mine", report__variant="best"), tmp_path)
+    with pytest.raises(ValueError, match=r"data\.root.*headline\.variant"):
+        check_params(change(data__root="mine", headline__variant="best"), tmp_path)

@@ -118,7 +118,7 @@ WRONG = [
     ("predict.num_detections", "151", "`predict.num_detections` must be at most `predict.num_proposals`, 150"),
     ("draw.images", "0x" + "f" * 900, "`draw.images` must have at most 300 digits"),
     ("draw.min_score", "!!set {a}", "`draw.min_score` must be a text, a number, a list or a section; got set"),
-    ("report.variant", "best", "`report.variant` must be one of base"),
+    ("headline.variant", "best", "`headline.variant` must be one of base"),
 ]
 
 

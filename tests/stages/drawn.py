@@ -28,7 +28,7 @@ PARAMS = {
     "search": {"sgd": {}},
     "variants": {"base": {}, "flip": {}},
     "compare": {"reference": "base"},
-    "report": {"variant": "base"},
+    "headline": {"variant": "base"},
 }
 
 

@@ -17,7 +17,7 @@ def test_valid_params_leave_the_same_file_whatever_they_are(tmp_path: Path) -> N
     main(tmp_path)
     first = (tmp_path / "data/params_checked.txt").read_text()
     params = read_yaml(ROOT / "params.yaml")
-    params["report"]["variant"] = "flip"
+    params["headline"]["variant"] = "flip"
     YAML().dump(params, tmp_path / "params.yaml")
     main(tmp_path)
     assert (tmp_path / "data/params_checked.txt").read_text() == first

@@ -1,8 +1,8 @@
 """Puts the scores of one variant where `dvc metrics diff` compares them between revisions and experiments.
 
-Reads   metrics/test/<report.variant>.json, metrics/iou/<report.variant>.json
+Reads   metrics/test/<headline.variant>.json, metrics/iou/<headline.variant>.json
 Writes  metrics/ap.json
-Params  report
+Params  headline
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Report
+from maskrcnn.project.config import Headline
 from maskrcnn.project.metrics import read_metrics, write_metrics
 from maskrcnn.project.params import read_params
 
@@ -25,7 +25,7 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    variant = params.section(Report).variant
+    variant = params.section(Headline).variant
     tables = [
         read_metrics(root / f"metrics/{table}/{variant}.json", f"evaluate@{variant}") for table in ("test", "iou")
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.report import main
+from stages.headline import main
 from tests.stages.drawn import write_json, write_params
 
 
@@ -29,22 +29,22 @@ def test_all_average_precisions_in_one_flat_row(root: Path) -> None:
 
 
 def test_the_variant_is_a_parameter(root: Path) -> None:
-    write_params(root, report={"variant": "flip"})
+    write_params(root, headline={"variant": "flip"})
     main(root)
     assert read(root)["AP50"] == 0.75
 
 
 def test_an_unknown_variant_is_named(root: Path) -> None:
-    write_params(root, report={"variant": "flop"})
+    write_params(root, headline={"variant": "flop"})
     with pytest.raises(FileNotFoundError, match=r"flop\.json` must exist; run `dvc repro evaluate@flop`"):
         main(root)
     assert not (root / "metrics/ap.json").exists()
 
 
 def test_nothing_heavy_is_imported() -> None:
-    # `dvc exp run -S report.variant=flip report` should take seconds.
+    # `dvc exp run -S headline.variant=flip headline` should take seconds.
     heavy = (
-        "import sys, stages.report; print({'cv2', 'keras', 'matplotlib', 'pandas', 'tensorflow'} & set(sys.modules))"
+        "import sys, stages.headline; print({'cv2', 'keras', 'matplotlib', 'pandas', 'tensorflow'} & set(sys.modules))"
     )
     output = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, cwd=ROOT)
     assert output.stdout.strip() == "set()"
