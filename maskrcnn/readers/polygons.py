@@ -50,8 +50,8 @@ def find_spans(polygons: Sequence[Points], image_shape: tuple[int, int]) -> Span
         given order, rows and runs from top left to bottom right. Runs of one row may overlap.
 
     Source:
-        The published `gtFine_instanceIds` themselves, drawn with a Pillow of their time: equal in every
-        pixel, where cityscapesScripts on a Pillow of today differs along most outlines.
+        The published `gtFine_instanceIds` themselves, drawn with a Pillow of their time, which computed crossings
+        in float32: equal in every pixel, where cityscapesScripts on a Pillow of today differs along most outlines.
     """
     height, width = image_shape
     polygon, row, x = _find_crossings(polygons, height)
@@ -71,12 +71,21 @@ def _find_crossings(polygons: Sequence[Points], height: int) -> tuple[np.ndarray
     head = np.concatenate([np.roll(points, -1, axis=0) for points in polygons])
     polygon = np.repeat(np.arange(len(polygons)), [len(points) for points in polygons])
 
-    first_row = np.ceil(np.clip(np.minimum(tail[:, 1], head[:, 1]) - 0.5, 0, height)).astype(np.int64)
-    row_stop = np.ceil(np.clip(np.maximum(tail[:, 1], head[:, 1]) - 0.5, 0, height)).astype(np.int64)
+    first_row, row_stop = _find_rows(tail, head, height)
     row_count = row_stop - first_row
     edge = np.repeat(np.arange(len(tail)), row_count)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(row_count) - row_count - first_row, row_count)
 
-    dx, dy = (head - tail)[edge].T
-    # Product before quotient: whole-numbered corners then give exact halves, on which the fill rule turns.
-    return polygon[edge], row, tail[edge, 0] + (row + 0.5 - tail[edge, 1]) * dx / dy
+    # In float32, slope first: where a crossing should be an exact half, on which the fill rule turns, the rounding
+    # decides the pixel, and the published maps were rounded so.
+    below = (row + 0.5 - tail[edge, 1]).astype(np.float32)
+    dx, dy = (head - tail)[edge].T.astype(np.float32)
+    x = tail[edge, 0].astype(np.float32) + below * (dx / dy)
+    return polygon[edge], row, x.astype(np.float64)
+
+
+def _find_rows(tail: Points, head: Points, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first row whose middle line each edge crosses, and the one after the last, clipped to the image."""
+    top, bottom = np.minimum(tail[:, 1], head[:, 1]), np.maximum(tail[:, 1], head[:, 1])
+    first, stop = (np.ceil(np.clip(y - 0.5, 0, height)).astype(np.int64) for y in (top, bottom))
+    return first, stop
