@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "Facts": "network.facts",
     "ImageDetections": "inference",
     "MaskRCNN": "network.model",
     "build_mask_rcnn": "network.model",
@@ -16,7 +17,10 @@ _MODULES = {
     "export_onnx": "export",
     "export_saved_model": "export",
     "inspect": "inference",
+    "load": "network.weights",
     "load_matterport": "network.weights",
+    "read_facts": "network.weights",
+    "read_weights": "network.weights",
     "write_weights": "network.weights",
 }
 __all__ = list(_MODULES)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float32, Int, Num, Shaped
 from keras import ops
 from numpy import ndarray
 
+from maskrcnn.network.facts import PREPROCESSING, Facts
 from maskrcnn.network.layers import BLOCK_COUNTS, FPN, BoxHead, MaskHead, ResNet, RPNHead
 from maskrcnn.network.ops.boxes import DELTA_STD, make_anchors, normalize_boxes
 from maskrcnn.network.ops.proposals import Detections, select_detections, select_proposals
@@ -16,7 +17,7 @@ from maskrcnn.network.ops.roi_align import roi_align
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import SIDE_MULTIPLE, Array
 
-CHANNEL_MEANS = (123.7, 116.8, 103.9)  # of the RGB images that the released weights were trained on
+CHANNEL_MEANS = PREPROCESSING.channel_means
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)
 
 BOX_CROP, MASK_CROP = (7, 7), (14, 14)
@@ -68,6 +69,7 @@ class MaskRCNN(keras.Model):
         self.anchors_px, self.image_shape, self.class_count = anchors_px, image_shape, box_head.class_count
         self.canonical_roi_size = canonical_roi_size
         self.num_candidates, self.num_proposals = num_candidates, num_proposals
+        self.facts: Facts | None = None  # classes and more, which `maskrcnn.load` fills in and `write_weights` writes
         # What `maskrcnn.inference` has compiled, by the function that it compiled
         self.compiled_steps: dict[Callable[..., Any], Callable[..., Any]] = {}
 

@@ -211,6 +211,8 @@ def _describe(fault: ErrorDetails, kind: Any, name: str) -> str:
         return f"`{key}` is unknown" + (f", the nearest key is `{near[0]}`" if near else "")
     if problem == "missing" and get_origin(parent) is tuple:
         return f"`{_dotted(name, parents)}` must have {len(get_args(parent))} entries; got {found}"
+    if problem == "value_error":  # a rule of the dataclass itself, which joins several keys
+        return str(context["error"]).removesuffix(".")
     if problem == "too_long":
         return f"`{key}` must have {context['max_length']} entries; got {found}"
     if problem == "missing":

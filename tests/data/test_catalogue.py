@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskrcnn.data.catalogue import Catalogue, assign_labels, decode_catalogue, encode_catalogue, spread_colors
+from maskrcnn.data.catalogue import Catalogue, assign_labels, decode_catalogue, encode_catalogue
 from maskrcnn.project.errors import InputError
+from maskrcnn.project.palette import spread_colors
 from maskrcnn.readers.cityscapes import CITYSCAPES
 
 PETS = Catalogue(("background", "cat", "dog"), {1: 1, 2: 2, 3: 2}, frozenset({0, 4}))

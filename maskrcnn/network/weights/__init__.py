@@ -6,6 +6,7 @@ Nothing here imports Keras, so that the command line answers at once.
 
 from maskrcnn.network.weights.entries import Entry, table
 from maskrcnn.network.weights.loading import load_matterport, read_weights, write_weights
+from maskrcnn.network.weights.models import load, read_facts
 from maskrcnn.network.weights.report import Report
 
-__all__ = ["Entry", "Report", "load_matterport", "read_weights", "table", "write_weights"]
+__all__ = ["Entry", "Report", "load", "load_matterport", "read_facts", "read_weights", "table", "write_weights"]

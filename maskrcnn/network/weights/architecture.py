@@ -14,6 +14,13 @@ PREFIXES = {
     "box_head": ("mrcnn_class", "mrcnn_bbox"),
     "mask_head": ("mrcnn_mask",),
 }
+WIDTHS = {  # arguments of `build_mask_rcnn`, and the tensors whose last axis is as long
+    "backbone_width": "conv1/conv1/kernel:0",
+    "fpn_channels": "fpn_c5p5/fpn_c5p5/kernel:0",
+    "rpn_channels": "rpn_model/rpn_conv_shared/kernel:0",
+    "box_channels": "mrcnn_class_conv1/mrcnn_class_conv1/kernel:0",
+    "mask_channels": "mrcnn_mask_conv1/mrcnn_mask_conv1/kernel:0",
+}
 
 
 @dataclass(frozen=True)
@@ -58,3 +65,12 @@ def recognize_architecture(shapes: Mapping[str, tuple[int, ...]]) -> Architectur
         parts=parts,
         class_count=logits[0] if len(logits) == 1 else None,
     )
+
+
+def measure_widths(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int | None]:
+    """Returns the widths of the network that these tensors belong to, as arguments of `build_mask_rcnn`.
+
+    Args:
+        shapes: By paths in Matterport's layout; a width is None if its tensor is absent.
+    """
+    return {name: shapes[path][-1] if shapes.get(path) else None for name, path in WIDTHS.items()}

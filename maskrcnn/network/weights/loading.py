@@ -11,6 +11,7 @@ import numpy as np
 
 from maskrcnn.network import PARTS
 from maskrcnn.network.weights.architecture import Architecture, recognize_architecture
+from maskrcnn.network.weights.attributes import write_facts
 from maskrcnn.network.weights.entries import Entry, table
 from maskrcnn.network.weights.misfit import AS_START, advise_start, refuse_misfit
 from maskrcnn.network.weights.report import Report
@@ -29,7 +30,7 @@ STRICT = ("missing", "zeroed", "misshapen", "skipped", "unused")  # lists that a
 
 def load_matterport(
     network: MaskRCNN,
-    path: Path | str,
+    path: str | Path,
     *,
     class_map: Mapping[int, int] | None = None,
     fresh: Collection[str] = (),
@@ -68,7 +69,7 @@ def load_matterport(
     return report
 
 
-def read_weights(network: MaskRCNN, path: Path) -> None:
+def read_weights(network: MaskRCNN, path: str | Path) -> None:
     """Fills a network from a file that holds exactly its weights; the inverse of `write_weights`.
 
     Args:
@@ -79,7 +80,7 @@ def read_weights(network: MaskRCNN, path: Path) -> None:
         InputError: if tensors are missing, misshapen or too many, saying what the file is; or if they hold NaN,
             infinities or negative variances.
     """
-    entries = list(table(network))
+    path, entries = Path(path), list(table(network))
     with open_source(path) as source:
         report = _report(_decide_all(entries, source, set(), False), source)
         refuse_misfit(path, report, STRICT, source.architecture, _describe(entries), AS_START)
@@ -88,16 +89,16 @@ def read_weights(network: MaskRCNN, path: Path) -> None:
         entry.variable.assign(entry.to_ours(values[entry.path]))
 
 
-def write_weights(network: MaskRCNN, path: Path, kernel_dtype: str = "float32") -> None:
+def write_weights(network: MaskRCNN, path: str | Path, kernel_dtype: str = "float32") -> None:
     """Writes a network in Matterport's layout, whole or not at all; Keras 2 and Matterport read it by name.
 
     Args:
-        network: A built network.
+        network: A built network; its facts, if it has some, are written as an attribute.
         path: The `.h5` file; missing folders are made.
         kernel_dtype: Numbers that kernels are stored as, `float32` or `float16`; all else is float32.
     """
     groups: dict[str, list[str]] = {}
-    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+    with whole_file(Path(path)) as unfinished, h5py.File(unfinished, "w") as file:
         for entry in table(network):
             values = entry.to_theirs(np.asarray(entry.variable))
             dtype = kernel_dtype if entry.tensor == "kernel" else "float32"
@@ -106,6 +107,8 @@ def write_weights(network: MaskRCNN, path: Path, kernel_dtype: str = "float32") 
         file.attrs["layer_names"] = list(groups)  # Keras 2 finds tensors through these alone
         for group, names in groups.items():
             file[group].attrs["weight_names"] = names
+        if network.facts:
+            write_facts(file, network.facts)
 
 
 def _decide_all(entries: list[Entry], source: Source, fresh: set[str], maps: bool) -> list[tuple[Entry, str]]:

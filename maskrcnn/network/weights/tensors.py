@@ -48,6 +48,19 @@ class Tensor:
 
 
 @contextmanager
+def open_file(path: Path) -> Iterator[h5py.File]:
+    """Yields an open HDF5 file, and names it in what h5py raises meanwhile.
+
+    Raises:
+        FileNotFoundError: if there is no such file, with the command that gets it.
+        InputError: if it is no HDF5 file, or is damaged.
+    """
+    check_signature(path)
+    with _naming(path), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextmanager
 def open_tensors(path: Path) -> Iterator[dict[str, Tensor]]:
     """Yields the tensors of a file by their names, less the prefix of a whole Keras model.
 
