@@ -34,6 +34,7 @@ from maskrcnn.readers.cityscapes import read_frames
 from maskrcnn.readers.splits import build_records
 from maskrcnn.street.synthetic import write_cities
 
+LICENCE = "MIT; the images were drawn by this project"
 CITIES = 8  # of each folder, so that all cores draw
 
 
@@ -62,6 +63,7 @@ def main(root: Path = Path()) -> None:
         training="training",
         validation="validation",
         runtime=read_runtime(params),
+        licence=LICENCE,
     )
     with tempfile.TemporaryDirectory(dir=root, prefix=".pretrain_") as folder:
         world = Path(folder)

@@ -4,7 +4,8 @@ Reads   data/processed/{training,validation}.npz, the images below data.root, va
         train.hyperparameters
 Writes  models/<variant>.h5, plots/history/<variant>.csv, metrics/train/<variant>.json
 Params  backend, precision, deterministic, devices,
-        data.root, preprocess.image_shape, preprocess.instance_cap, model, sampling, train, variants.<variant>
+        data.root, data.licence, preprocess.image_shape, preprocess.instance_cap, model, sampling, train,
+        variants.<variant>
 """
 
 import sys
@@ -20,7 +21,7 @@ if __name__ == "__main__":
 from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project.command import run
-from maskrcnn.project.config import Feeder, Hyperparameters, Model, Preprocess, Sampling, Train, Variant
+from maskrcnn.project.config import Data, Feeder, Hyperparameters, Model, Preprocess, Sampling, Train, Variant
 from maskrcnn.project.params import read_params, read_runtime, read_whole
 from maskrcnn.project.rules import read_images_root
 
@@ -49,6 +50,7 @@ def main(variant: str, root: Path = Path()) -> None:
         training="training",
         validation="validation",
         runtime=read_runtime(params),
+        licence=params.section(Data).licence,
     )
     train(recipe, inputs=root, root=root, stage=f"train/{variant}", name=variant, feeder=params.section(Feeder))
 

@@ -15,13 +15,14 @@ from maskrcnn.project.runtime import prepare_runtime
 if __name__ == "__main__":
     prepare_runtime()
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
+from maskrcnn.network.facts import Facts
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import Report, load_matterport, write_weights
 from maskrcnn.network.weights.released import map_classes, verify_digest
@@ -44,7 +45,8 @@ def main(name: str, root: Path = Path()) -> None:
     params = read_params(root / "params.yaml")
     model = params.section(Model)
     settings = params.section(StartWeights, f"weights.{name}")
-    class_names = read_records(root / "data/processed/training.npz").catalogue.class_names
+    records = read_records(root / "data/processed/training.npz")
+    class_names = records.catalogue.class_names
     path = root / settings.path
     check_signature(path)  # before its digest, which cannot tell what the file is
     sha256 = verify_digest(path, settings.sha256)
@@ -52,9 +54,17 @@ def main(name: str, root: Path = Path()) -> None:
     if settings.class_map:
         class_map = map_classes(class_names, settings.class_map, count_classes(path), path)
     keras.utils.set_random_seed(settings.seed)
-    shape = asdict(model) | {"backbone": settings.backbone}
-    network = build_mask_rcnn(image_shape=(SIDE_MULTIPLE, SIDE_MULTIPLE), class_count=len(class_names), **shape)
+    model = replace(model, backbone=settings.backbone)
+    size = SIDE_MULTIPLE, SIDE_MULTIPLE  # the weights do not depend on it
+    network = build_mask_rcnn(image_shape=size, class_count=len(class_names), **asdict(model))
     report = load_matterport(network, path, class_map=class_map, fresh=settings.fresh)
+    network.facts = Facts(
+        class_names=class_names[1:],
+        class_colors=records.catalogue.colors[1:],
+        image_shape=records.image_shape,
+        fit=records.fit,
+        architecture=model,
+    )
     write_weights(network, root / f"models/start/{name}.h5")
     with whole_file(root / f"models/start/{name}.yaml") as unfinished:
         YAML().dump(describe(report, settings.path, sha256), unfinished)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +12,18 @@ import pandas as pd
 from dvclive import Live
 
 from maskrcnn.data.batches import Batches
+from maskrcnn.data.records import Records
 from maskrcnn.learning.checkpoints import open_checkpoints
 from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.states import load_state, save_state
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.devices import process_number, wait_for_processes
+from maskrcnn.network.facts import Facts, list_packages
 from maskrcnn.network.weights import read_weights, write_weights
 from maskrcnn.project.config import Feeder, Hyperparameters, Schedule
 from maskrcnn.project.files import write_text
-from maskrcnn.project.metrics import write_metrics
+from maskrcnn.project.metrics import DIGITS, write_metrics
 
 
 def train(
@@ -51,6 +54,7 @@ def train(
     schedule, hyperparameters = recipe.schedule, recipe.hyperparameters
     assert isinstance(schedule, Schedule) and hyperparameters
     trainer, training, validation = assemble(recipe, inputs, feeder)
+    facts = trainer.network.facts = state_facts(recipe, training.records)
     with open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs)) as checkpoints:
         best = fit(
             trainer,
@@ -63,8 +67,30 @@ def train(
             live=root / f"live/{name}",
         )
         if process_number() == 0:
+            metrics = {name: round(value, DIGITS) for name, value in best.items() if math.isfinite(value)}
+            trainer.network.facts = replace(facts, metrics=metrics)
             write_weights(trainer.network, root / f"models/{name}.h5", kernel_dtype=kernel_dtype)
             write_metrics(root / f"metrics/train/{name}.json", best)
+
+
+def state_facts(recipe: Recipe, records: Records) -> Facts:
+    """Returns what the trained model is, before the training, which an error in the class names must not cost.
+
+    Args:
+        recipe: What it is trained by.
+        records: What it learns from.
+    Raises:
+        InputError: if the names of the classes cannot be written into the file of weights.
+    """
+    return Facts(
+        class_names=records.catalogue.class_names[1:],
+        class_colors=records.catalogue.colors[1:],
+        image_shape=recipe.image_shape,
+        fit=records.fit,
+        architecture=recipe.model,
+        licence=recipe.licence,
+        packages=list_packages(keras.backend.backend()),
+    )
 
 
 def fit(

@@ -40,6 +40,7 @@ class Recipe:
         training: The split to learn from.
         validation: The split that epochs are compared on.
         runtime: Backend, precision and devices.
+        licence: Of the data, which the file of weights states.
     """
 
     images: str
@@ -54,6 +55,7 @@ class Recipe:
     training: str
     validation: str
     runtime: Runtime = Runtime()
+    licence: str | None = None
 
     @property
     def starts_at_random(self) -> bool:
