@@ -17,6 +17,7 @@ from maskrcnn.network.ops.roi_align import crop_and_resize_flat
 from maskrcnn.project.notation import Array
 
 ANCHORS, REGIONS = 0, 1  # numbers of the two draws that are made from an image's seeds
+ROUNDING = 1e-6  # of a quotient in float64, many times its error
 
 
 class Truth(NamedTuple):
@@ -126,7 +127,7 @@ def roi_targets(
     proposals = ops.stop_gradient(proposals)
     labels, matches = match_proposals(proposals, gt_boxes_norm, truth.class_ids, truth.is_crowd)
     slots = int(sample_count * positive_fraction)
-    wanted = _negatives_wanted(labels, slots, sample_count, positive_fraction)
+    wanted = negatives_wanted(labels, slots, sample_count, positive_fraction)
     indices, valid = sample_labels(labels, slots, sample_count - slots, wanted, seeds, draw=REGIONS)
     rois = take_rows(proposals, indices) * ops.cast(valid, "float32")[..., None]
     positive, matches = valid[:, :slots], take_rows(matches, indices[:, :slots])
@@ -144,17 +145,23 @@ def _scaled_deltas(boxes: Num[Array, "B M 4"], gt_boxes: Num[Array, "B M 4"]) ->
     return encode_deltas(boxes, gt_boxes) / ops.array(DELTA_STD, dtype="float32")
 
 
-def _negatives_wanted(
+def negatives_wanted(
     labels: Int[Array, "B P"], slots: int, sample_count: int, positive_fraction: float
 ) -> Int[Array, "B"]:
     """Returns how many negatives keep the share of positives, or fill an image that has none.
 
-    Multiplies by the inverse of the fraction, as Matterport does: in float32 66 / 0.33 is below 200, 66 * (1 / 0.33)
-    is 200.
+    The whole part of `positives / positive_fraction` is looked up, because float32 loses one where the quotient is a
+    whole number: 66 / 0.33 is 199.99998 there.
+
+    Args:
+        labels: 1 where a proposal is an object.
+        slots: Most positives drawn of an image.
+        sample_count: Proposals drawn from each image.
+        positive_fraction: Share of the positives among them.
     """
+    kept_share = [int(count / positive_fraction + ROUNDING) - count for count in range(slots + 1)]
     positives = ops.minimum(ops.sum(ops.cast(labels > 0, "int32"), axis=1), slots)
-    kept_share = ops.cast(ops.cast(positives, "float32") * (1 / positive_fraction), "int32") - positives
-    return ops.where(positives > 0, kept_share, sample_count)
+    return ops.take(ops.array([sample_count, *kept_share[1:]], dtype="int32"), positives)
 
 
 def _crop_masks(

@@ -1,13 +1,14 @@
 """The targets of a random sample: worked examples, counts, padding and gradients."""
 
 import math
+from fractions import Fraction
 from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
-from maskrcnn.learning.targets import Truth, roi_targets, rpn_targets
+from maskrcnn.learning.targets import Truth, negatives_wanted, roi_targets, rpn_targets
 from maskrcnn.network.ops.proposals import select_proposals
 from tests.backends import input_gradients, run
 
@@ -159,6 +160,19 @@ def test_all_slots_of_a_crowded_image_are_filled(compiled: bool) -> None:
         return roi_targets(proposals, truth, SHAPE, 200, 0.33, MASK_SHAPE, SEEDS).valid
 
     assert np.sum(as_graph(valid)(proposals) if compiled else valid(proposals)) == 200
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("percent", [3, 17, 25, 33, 34, 70])
+def test_the_share_of_objects_is_exact_for_any_count(percent: int, compiled: bool) -> None:
+    # in image n are n objects, which leave floor(n / fraction) - n places to the background
+    labels = np.tril(np.ones((67, 66), np.int32), -1)
+
+    def wanted(labels):
+        return negatives_wanted(labels, 66, 200, percent / 100)
+
+    counts = np.asarray((as_graph(wanted) if compiled else wanted)(labels))
+    assert counts.tolist() == [200, *(math.floor(Fraction(100 * n, percent)) - n for n in range(1, 67))]
 
 
 def test_a_crowd_alone_leaves_what_lies_outside_of_it() -> None:
