@@ -8,6 +8,7 @@ from typing import Any
 
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import write_text
+from maskrcnn.project.json_files import read_json
 
 Metrics = dict[str, int | float]
 
@@ -44,12 +45,15 @@ def read_metrics(path: Path, stage: str) -> Metrics:
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `dvc repro {stage}`.")
-    try:
-        metrics = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise InputError(f"`{path}` must be JSON; got {fault}. Run `dvc repro {stage}`.") from None
-    if not isinstance(metrics, dict) or not all(map(_is_finite, metrics.values())):
-        raise InputError(f"`{path}` must map names to finite numbers; got {str(metrics)[:80]}.")
+    hint = f" Run `dvc repro {stage}`."
+    metrics = read_json(path, hint)
+    if not isinstance(metrics, dict):
+        raise InputError(f"`{path}` must map names to finite numbers; got {type(metrics).__name__}.{hint}")
+    for name, value in metrics.items():
+        if not _is_finite(value):
+            raise InputError(
+                f"`{path}` must map names to finite numbers; got {str(value)[:80]} for {name[:80]!r}.{hint}"
+            )
     return metrics
 
 

@@ -43,10 +43,20 @@ def test_damage_is_named(tmp_path) -> None:
         read_metrics(tmp_path / "base.json", "evaluate@base")
 
 
-@pytest.mark.parametrize("content", ["[0.5]", '{"AP50": "high"}', '{"AP50": NaN}', '{"AP50": true}', '{"AP50": [1]}'])
-def test_what_is_no_flat_row_of_numbers_is_refused(tmp_path, content) -> None:
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("[0.5]", "map names to finite numbers; got list"),
+        ('{"AP50": "high"}', "map names to finite numbers; got high for 'AP50'"),
+        ('{"AP50": true}', "map names to finite numbers; got True for 'AP50'"),
+        ('{"rAP": 1, "AP50": [1]}', r"map names to finite numbers; got \[1\] for 'AP50'"),
+        ('{"AP50": NaN}', "be JSON; got NaN"),
+        ('{"AP50": 1, "AP50": 1}', "be JSON; got the key 'AP50' twice"),
+    ],
+)
+def test_what_is_no_flat_row_of_numbers_is_refused(tmp_path: Path, content: str, fault: str) -> None:
     (tmp_path / "base.json").write_text(content)
-    with pytest.raises(ValueError, match=r"base\.json` must map names to finite numbers"):
+    with pytest.raises(ValueError, match=rf"base\.json` must {fault}\. Run `dvc repro evaluate@base`"):
         read_metrics(tmp_path / "base.json", "evaluate@base")
 
 
