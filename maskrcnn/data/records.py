@@ -4,12 +4,15 @@ A record holds the truth of one image at the size that the network sees. Boxes a
 that size, whole numbers, outer edge excluded. Pixels stay in the image files; a record names them.
 """
 
+import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +24,7 @@ from maskrcnn.data.images import Shape, read_image, resize_map
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
+from maskrcnn.project.json_files import parse_json
 from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniMasks
 
 PngBytes = UInt8[np.ndarray, "bytes"]
@@ -28,7 +32,7 @@ PngBytes = UInt8[np.ndarray, "bytes"]
 PER_INSTANCE = ("boxes", "class_ids", "is_crowd", "areas", "instance_ids")
 ARRAYS = (
     *PER_INSTANCE, "packed_mini_masks", "offsets", "map_bytes", "map_offsets",
-    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape", "fit", "catalogue",
+    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape", "fit", "catalogue", "settings",
 )  # fmt: skip
 
 
@@ -104,6 +108,7 @@ def write_records(
     mini_mask_shape: Shape,
     fit: str,
     catalogue: Catalogue,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a split, whole or not at all; equal records give equal bytes, on every machine.
 
@@ -117,6 +122,7 @@ def write_records(
         mini_mask_shape: Height and width of their mini-masks.
         fit: How their images become `image_shape`, see `fit_shape`.
         catalogue: The classes that their ids refer to.
+        settings: The params that they were made with, by their full path, see `maskrcnn.data.splits`.
 
     Raises:
         InputError: if there is no record.
@@ -128,6 +134,7 @@ def write_records(
         "mini_mask_shape": np.array(mini_mask_shape, np.int32),
         "fit": np.array(fit),
         "catalogue": np.frombuffer(encode_catalogue(catalogue), np.uint8),
+        "settings": np.frombuffer(json.dumps(settings or {}).encode(), np.uint8),
         "names": np.array([record.name for record in records]),
         "image_paths": np.array([record.image_path for record in records]),
         "dropped": np.array([record.dropped for record in records], np.int32),
@@ -157,6 +164,7 @@ class Records:
         self.mini_mask_shape: Shape = tuple(arrays["mini_mask_shape"].tolist())
         self.fit: str = str(arrays["fit"])
         self.catalogue: Catalogue = decode_catalogue(arrays["catalogue"].tobytes())
+        self.settings: dict[str, Any] = dict(parse_json(arrays["settings"].tobytes()))
         self._arrays = arrays
 
     def check_classes(self) -> None:
@@ -167,6 +175,19 @@ class Records:
         """
         if not np.isin(self._arrays["class_ids"], range(1, len(self.catalogue.class_names))).all():
             raise InputError(f"class ids beyond {', '.join(self.catalogue.class_names)}")
+
+    @cached_property
+    def digest(self) -> int:
+        """Checksum of names, size, classes and truth: by it scores and predictions name the images that they are of.
+
+        Bytes of PNG files do not enter it: they differ between releases of OpenCV.
+        """
+        classes = self.catalogue
+        numbers = sorted(classes.class_ids_by_label.items()), sorted(classes.void_label_ids), classes.instance_base
+        digest = zlib.crc32(repr((self.names, self.image_shape, self.fit, classes.class_names, numbers)).encode())
+        for name in ("offsets", *PER_INSTANCE, "packed_mini_masks"):
+            digest = zlib.crc32(np.ascontiguousarray(self._arrays[name]).data, digest)
+        return digest
 
     def __len__(self) -> int:
         return len(self.names)
