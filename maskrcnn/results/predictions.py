@@ -4,6 +4,9 @@ The file is a list of `{"image_id", "category_id", "bbox": [x, y, width, height]
 "segmentation": {"size": [height, width], "counts"}}`. `image_id` is the index of the image in its
 split's records, `category_id` the class id. pycocotools and other readers of COCO results can load it.
 
+The stage `predict` adds the names of both, `image` and `category`, and `records`, the digest of the records that it
+read. So predictions of other images or classes are noticed. Files of other programs lack these keys.
+
 Masks as run lengths (RLE), in the compressed form of COCO.
 
 The pixels of an image are numbered column by column: pixel `(y, x)` of an image of height H has the
@@ -14,8 +17,8 @@ of the image one by one.
 """
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,9 +27,14 @@ import numpy as np
 from faster_coco_eval.mask_api_new_cpp import decode, frUncompressedRLE, toUncompressedRLE
 from jaxtyping import Bool, Float, Int, Num
 
+from maskrcnn.data.records import Records
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
+from maskrcnn.project.json_files import read_json
 from maskrcnn.project.notation import Array
+
+# Numbers of 5 bits a character, the last of which is below P. The library takes any other character for one of these.
+CODE = re.compile(r"(?:[P-o]{0,5}[0-O])++")
 
 
 class Runs(NamedTuple):
@@ -88,14 +96,8 @@ def decode_runs(counts: str, image_shape: tuple[int, int]) -> Runs:
         InputError: if `counts` is not the code of a mask of this shape.
     """
     pixels = image_shape[0] * image_shape[1]
-    try:
-        (rle,) = toUncompressedRLE([{"size": list(image_shape), "counts": counts}])
-    except (RuntimeError, ValueError):  # what the library raises on malformed text and on negative or too long runs
-        covered = None
-    else:
-        lengths = np.array([*rle["counts"], 0])
-        covered = int(lengths.sum())
-    if covered != pixels:
+    lengths = _read_lengths(counts, image_shape)
+    if lengths.sum() != pixels:
         raise InputError(
             f"`counts` must be the COCO run lengths of the {pixels} pixels of an image of shape "
             f"{tuple(image_shape)}; got {counts[:40]!r}."
@@ -105,12 +107,25 @@ def decode_runs(counts: str, image_shape: tuple[int, int]) -> Runs:
     return Runs(edges[:, 0], edges[:, 1])
 
 
+def _read_lengths(counts: str, image_shape: tuple[int, int]) -> Int[Array, " L"]:
+    """Returns the lengths of background and mask in turn, and a 0; the 0 alone if the text is no code."""
+    if not re.fullmatch(CODE, counts):
+        return np.zeros(1, np.int64)
+    try:
+        (rle,) = toUncompressedRLE([{"size": list(image_shape), "counts": counts}])
+    except (RuntimeError, ValueError):  # what the library raises on negative and on too long runs
+        return np.zeros(1, np.int64)
+    return np.array([*rle["counts"], 0])
+
+
 def decode_mask(counts: str, image_shape: tuple[int, int]) -> Bool[Array, "H W"]:
     """Decodes the `counts` of a compressed COCO mask of this shape: the inverse of `encode_mask`."""
     return decode([{"size": list(image_shape), "counts": counts}])[:, :, 0].astype(bool)
 
 
 KEYS = ("image_id", "category_id", "bbox", "score", "segmentation")
+MOST_PIXELS = 10**9  # from the corner of an image to whatever a box of it may reach
+SHOWN = 80  # characters of a value in an error
 
 
 @dataclass(frozen=True)
@@ -172,18 +187,25 @@ def encode_parts(
     return Predictions(np.asarray(boxes_px, np.float64), np.asarray(class_ids), np.asarray(scores, np.float64), rles)
 
 
-def write_predictions(path: Path, predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> None:
+def write_predictions(
+    path: Path,
+    predictions: Iterable[Predictions],
+    image_shape: tuple[int, int],
+    records: Records | None = None,
+) -> None:
     """Writes the predictions of all images of a split, whole or not at all.
 
     Args:
         path: The JSON file; its folder is made.
         predictions: One per image, in the order of the records; may be a generator.
         image_shape: Height and width of every image.
+        records: What the images and classes are named after; None writes numbers alone.
     """
     with whole_file(path) as unfinished, unfinished.open("w") as file:
         separator = "[\n"
         for entry in result_entries(predictions, image_shape):
-            file.write(separator + json.dumps(entry, allow_nan=False))
+            named = entry | _name_origin(entry, records) if records else entry
+            file.write(separator + json.dumps(named, allow_nan=False))
             separator = ",\n"
         file.write("[]\n" if separator == "[\n" else "\n]\n")
 
@@ -208,7 +230,32 @@ def result_entries(predictions: Iterable[Predictions], image_shape: tuple[int, i
             }
 
 
-def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int], class_count: int) -> list[Predictions]:
+def read_found(root: Path, variant: str, records: Records) -> list[Predictions]:
+    """Reads what a variant found in the images of a split, and checks that it is of these images and classes.
+
+    Args:
+        root: Folder of the repository.
+        variant: Stem of the file in `predictions`.
+        records: The split.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: as `read_predictions`, with the command that predicts anew.
+    """
+    path = root / f"predictions/{variant}.json"
+    try:
+        return read_predictions(path, len(records), records.image_shape, len(records.catalogue.class_names), records)
+    except InputError as fault:
+        raise InputError(f"{fault} Run `dvc repro predict@{variant}`.") from None
+
+
+def read_predictions(
+    path: Path,
+    image_count: int,
+    image_shape: tuple[int, int],
+    class_count: int,
+    records: Records | None = None,
+) -> list[Predictions]:
     """Reads the predictions of all images of a split: the inverse of `write_predictions`.
 
     Args:
@@ -216,6 +263,7 @@ def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int],
         image_count: Images of the split.
         image_shape: Height and width of every image.
         class_count: Classes, background included.
+        records: What entries that name their origin must come from; None leaves these names unread.
 
     Returns:
         One per image, in the order of the records; empty for an image without entries.
@@ -229,9 +277,12 @@ def read_predictions(path: Path, image_count: int, image_shape: tuple[int, int],
     ids: set[Any] = set()
     for index, entry in enumerate(entries):
         try:
+            _check_keys(entry)
+            if records:
+                _check_origin(entry, records)
             _check_entry(entry, image_count, image_shape, class_count)
             _check_id(entry, ids)
-        except ValueError as fault:
+        except InputError as fault:
             raise InputError(f"Entry {index} of {path}: {fault}") from None
         by_image[entry["image_id"]].append(entry)
     return [_gather(found) for found in by_image]
@@ -241,39 +292,40 @@ def _read_list(path: Path) -> list[Any]:
     """Returns the parsed file, a list."""
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `dvc repro`, whose stage `predict` writes it.")
-    try:
-        entries = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise InputError(f"`{path}` must be JSON; got {fault}.") from None
+    entries = read_json(path)
     if not isinstance(entries, list):
         raise InputError(f"`{path}` must hold a list of COCO results; got {type(entries).__name__}.")
     return entries
 
 
-def _check_entry(entry: Any, image_count: int, image_shape: tuple[int, int], class_count: int) -> None:
-    """Refuses an entry that is not a prediction of these images and classes."""
+def _check_keys(entry: Any) -> None:
+    """Refuses what is not a COCO result."""
     if not isinstance(entry, dict) or not entry.keys() >= set(KEYS):
-        raise InputError(f"it must have the keys {', '.join(KEYS)}; got {str(entry)[:80]}.")
+        raise InputError(f"it must have the keys {', '.join(KEYS)}; got {_show(entry)}.")
+
+
+def _check_entry(entry: dict[str, Any], image_count: int, image_shape: tuple[int, int], class_count: int) -> None:
+    """Refuses an entry that is not a prediction of these images and classes."""
     if not _is_whole(entry["image_id"]) or not 0 <= entry["image_id"] < image_count:
-        raise InputError(f"`image_id` must be a whole number below {image_count}; got {entry['image_id']!r}.")
+        raise InputError(f"`image_id` must be a whole number below {image_count}; got {_show(entry['image_id'])}.")
     if not _is_whole(entry["category_id"]) or not 1 <= entry["category_id"] < class_count:
         raise InputError(
-            f"`category_id` must be a whole number from 1 to {class_count - 1}; got {entry['category_id']!r}."
+            f"`category_id` must be a whole number from 1 to {class_count - 1}; got {_show(entry['category_id'])}."
         )
-    if not _is_finite(entry["score"]) or not 0 <= entry["score"] <= 1:
-        raise InputError(f"`score` must lie within [0, 1]; got {entry['score']!r}.")
+    if not is_number(entry["score"], 0, 1):
+        raise InputError(f"`score` must lie within [0, 1]; got {_show(entry['score'])}.")
     box = entry["bbox"]
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)) or min(box[2:]) < 0:
-        raise InputError(f"`bbox` must be finite x, y, width, height; got {box!r}.")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_coordinate, box)) or min(box[2:]) < 0:
+        raise InputError(f"`bbox` must be x, y, width, height in pixels; got {_show(box)}.")
     _check_mask(entry["segmentation"], image_shape)
 
 
 def _check_mask(mask: Any, image_shape: tuple[int, int]) -> None:
     """Refuses what is not a run-length mask of an image of this shape."""
     if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str):
-        raise InputError(f"`segmentation` must have a `size` and compressed `counts`; got {str(mask)[:80]}.")
+        raise InputError(f"`segmentation` must have a `size` and compressed `counts`; got {_show(mask)}.")
     if mask.get("size") != list(image_shape):
-        raise InputError(f"`segmentation.size` must be {list(image_shape)}; got {mask.get('size')!r}.")
+        raise InputError(f"`segmentation.size` must be {list(image_shape)}; got {_show(mask.get('size'))}.")
     decode_runs(mask["counts"], image_shape)
 
 
@@ -281,7 +333,7 @@ def _check_id(entry: dict[str, Any], ids: set[Any]) -> None:
     """Refuses an `id`, which is optional, that an earlier entry has."""
     if "id" in entry:
         if not _is_whole(entry["id"]) or entry["id"] in ids:
-            raise InputError(f"`id` must be a whole number and occur once; got {entry['id']!r}.")
+            raise InputError(f"`id` must be a whole number and occur once; got {_show(entry['id'])}.")
         ids.add(entry["id"])
 
 
@@ -289,8 +341,42 @@ def _is_whole(value: Any) -> bool:
     return type(value) is int
 
 
-def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def is_number(value: Any, low: float, high: float) -> bool:
+    """Returns whether a value of JSON is a number within a range; NaN is in none."""
+    return type(value) in (int, float) and low <= value <= high
+
+
+def is_coordinate(value: Any) -> bool:
+    """Returns whether a value of JSON can be a place in an image or a side of a box."""
+    return is_number(value, -MOST_PIXELS, MOST_PIXELS)
+
+
+def _show(value: Any) -> str:
+    """Returns the beginning of a value of JSON, for an error."""
+    text = repr(value[:SHOWN] if isinstance(value, str | list) else value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _name_origin(entry: Mapping[str, Any], records: Records) -> dict[str, Any]:
+    """Returns the keys that say what an entry is a prediction of."""
+    image_id, class_id, class_names = entry["image_id"], entry["category_id"], records.catalogue.class_names
+    origin: dict[str, Any] = {}
+    if _is_whole(image_id) and 0 <= image_id < len(records):
+        origin["image"] = records.names[image_id]
+    if _is_whole(class_id) and 0 <= class_id < len(class_names):
+        origin["category"] = class_names[class_id]
+    return origin | {"records": records.digest}
+
+
+def _check_origin(entry: Mapping[str, Any], records: Records) -> None:
+    """Refuses an entry of other records: their images, classes, size or truth may be others."""
+    origin = _name_origin(entry, records)
+    for key, value in origin.items():
+        if entry.get(key, value) != value:
+            raise InputError(
+                f"`{key}` must be {value!r} as in {records.path}; got {_show(entry[key])}, so this is a "
+                "prediction of other images or classes."
+            )
 
 
 def _gather(entries: list[dict[str, Any]]) -> Predictions:

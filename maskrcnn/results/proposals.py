@@ -4,7 +4,6 @@ Boxes are `(y1, x1, y2, x2)` in pixels of the image that the network saw.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from jaxtyping import Num
 
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import write_text
+from maskrcnn.project.json_files import read_json
 from maskrcnn.project.notation import Array
+from maskrcnn.results.predictions import is_coordinate
 
 Proposals = Mapping[str, Num[Array, "R 4"]]
 
@@ -39,17 +40,18 @@ def read_proposals(path: Path) -> dict[str, Num[Array, "R 4"]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `dvc repro`, whose stage `predict` writes it.")
-    try:
-        content = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise InputError(f"`{path}` must be JSON; got {fault}.") from None
+    hint = f" Run `dvc repro predict@{path.stem}`."
+    content = read_json(path, hint)
     if not isinstance(content, dict):
-        raise InputError(f"`{path}` must map images to boxes; got {type(content).__name__}.")
+        raise InputError(f"`{path}` must map images to boxes; got {type(content).__name__}.{hint}")
     for name, boxes in content.items():
         if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
-            raise InputError(f"`{path}` must hold four finite numbers per box; got {str(boxes)[:80]} for {name}.")
+            shown = repr(boxes[:4] if isinstance(boxes, list) else boxes)[:80]
+            raise InputError(
+                f"`{path}` must hold four pixels per box, y1, x1, y2, x2; got {shown} for {name[:80]}.{hint}"
+            )
     return {name: np.array(boxes, np.float64).reshape(-1, 4) for name, boxes in content.items()}
 
 
 def _is_box(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) and math.isfinite(v) for v in box)
+    return isinstance(box, list) and len(box) == 4 and all(map(is_coordinate, box))

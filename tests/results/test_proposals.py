@@ -32,10 +32,11 @@ def test_a_missing_file_names_its_stage(tmp_path) -> None:
     [
         ("{", "must be JSON"),
         ("[]", "must map images to boxes; got list"),
-        ('{"a": 1}', "must hold four finite numbers per box; got 1 for a"),
-        ('{"a": [[1, 2, 3]]}', r"must hold four finite numbers per box; got \[\[1, 2, 3\]\] for a"),
-        ('{"a": [[1, 2, 3, NaN]]}', "must hold four finite numbers per box"),
-        ('{"a": [[1, 2, 3, "4"]]}', "must hold four finite numbers per box"),
+        ('{"a": 1}', "must hold four pixels per box, y1, x1, y2, x2; got 1 for a"),
+        ('{"a": [[1, 2, 3]]}', r"must hold four pixels per box, y1, x1, y2, x2; got \[\[1, 2, 3\]\] for a"),
+        ('{"a": [[1, 2, 3, NaN]]}', "must be JSON; got NaN"),
+        ('{"a": [[1, 2, 3, 1e10]]}', "must hold four pixels per box, y1, x1, y2, x2"),
+        ('{"a": [[1, 2, 3, "4"]]}', "must hold four pixels per box, y1, x1, y2, x2"),
     ],
 )
 def test_damage_is_named(tmp_path, content, rule) -> None:
