@@ -2,6 +2,9 @@
 
 DVC deletes a stage's outputs before it runs. Checkpoints therefore lie outside of them, in
 `checkpoints/<stage>/<fingerprint>/` of the repository that the command was started in.
+
+A stage that is done marks its folder and leaves it: a process can still be killed before DVC has noted the outputs, and
+then runs the stage again. The next stage that has checkpoints removes the folders that are marked.
 """
 
 import fcntl
@@ -10,15 +13,16 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.project.errors import InputError
 
 PACKAGE = Path(__file__).parents[1]
 DIGITS = 16
+DONE = "done"  # the file that marks the folder of a stage that is done
 
 
 def fingerprint(settings: Any, files: Iterable[Path]) -> str:
@@ -48,10 +52,11 @@ def checkpoints_folder(root: Path, stage: str, name: str) -> Path:
 
 @contextmanager
 def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
-    """Locks the folder of a stage's checkpoints for this process, and removes it once the stage is done.
+    """Locks the folder of a stage's checkpoints for this process, and marks it once the stage is done.
 
-    After an exception or a kill the folder stays, and the next process with the same fingerprint finds it. Of several
-    processes that share a training, the first locks and removes the folder for all.
+    The next process with the same fingerprint finds the folder, whether the stage was done or not. Folders of other
+    stages and fingerprints that are done are removed. Of several processes that share a training, the first locks
+    and marks the folder for all.
 
     Args:
         root, stage, name: See `checkpoints_folder`.
@@ -63,20 +68,59 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Path]:
         yield folder
         wait_for_processes()
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(f"{name}.lock"), "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise InputError(
-                f"`{folder}` must be free; the running process {lock.read().strip()} writes there, wait or stop it."
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with _lock(folder):
         folder.mkdir(exist_ok=True)
+        (folder / DONE).unlink(missing_ok=True)
+        _remove_done(Path(os.environ.get("DVC_ROOT", root)) / "checkpoints")
         yield folder
         wait_for_processes()
-        shutil.rmtree(folder)
-        Path(lock.name).unlink()
+        (folder / DONE).touch()
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Locks a folder for this process; the lock file beside it is removed at the end, but for a kill.
+
+    Raises:
+        InputError: if another process holds the folder; names its pid.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f"{folder.name}.lock")
+    while True:
+        with open(path, "a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise InputError(
+                    f"`{folder}` must be free; the running process {lock.read().strip()} writes there, wait or stop it."
+                ) from None
+            if not _is_at(path, lock):
+                continue  # its holder removed it after it was opened here; another process may hold a new one
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(path: Path, file: TextIO) -> bool:
+    """Returns whether an open file is still the one that a path names."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_done(checkpoints: Path) -> None:
+    """Removes the folders of all stages that are done; one that a kill left in parts is still marked."""
+    for mark in [*checkpoints.rglob(DONE)]:
+        with suppress(InputError), _lock(mark.parent):  # a folder that another process holds is in use again
+            if mark.is_file():
+                for path in mark.parent.iterdir():
+                    if path != mark:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(mark.parent)

@@ -1,10 +1,13 @@
 """Checkpoints: their fingerprint, who holds them, and how long they last."""
 
+import fcntl
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -42,14 +45,74 @@ def test_a_fingerprint_follows_the_code_of_the_whole_package(tmp_path: Path, mon
     assert len({first, second, fingerprint([], [])}) == 3
 
 
-def test_the_folder_goes_with_success_and_stays_otherwise(tmp_path: Path) -> None:
+def test_a_folder_stays_until_another_is_opened_after_success(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), open_checkpoints(tmp_path, "train", "ab") as folder:
         (folder / "half").touch()
         raise KeyboardInterrupt
     assert (tmp_path / "checkpoints/train/ab/half").is_file()
+    with open_checkpoints(tmp_path, "train", "cd"):  # the first is not done
+        assert (tmp_path / "checkpoints/train/ab/half").is_file()
     with open_checkpoints(tmp_path, "train", "ab") as folder:
         assert (folder / "half").is_file()
-    assert list((tmp_path / "checkpoints/train").iterdir()) == []
+        assert names(tmp_path) == ["ab", "ab.lock", "half"]
+    assert names(tmp_path) == ["ab", "done", "half"]
+    with open_checkpoints(tmp_path, "train", "ab"):  # DVC did not note that the stage was done
+        assert names(tmp_path) == ["ab", "ab.lock", "half"]
+    with pytest.raises(KeyboardInterrupt), open_checkpoints(tmp_path, "hyperband/sgd", "ef"):
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def names(root: Path) -> list[str]:
+    """Returns the names of all that the stage `train` keeps."""
+    return sorted(path.name for path in (root / "checkpoints/train").rglob("*"))
+
+
+def test_what_a_process_holds_is_not_removed(tmp_path: Path) -> None:
+    with open_checkpoints(tmp_path, "train", "ab") as folder:
+        (folder / "done").touch()
+        with open_checkpoints(tmp_path, "train", "cd"):
+            assert folder.is_dir()
+
+
+@pytest.mark.parametrize("call", range(1, 5))
+def test_a_kill_while_a_folder_is_removed_leaves_nothing_for_ever(
+    call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_checkpoints(tmp_path, "train", "ab") as folder:
+        for name in ("last.npz", "last.before.npz", "best.h5"):
+            (folder / name).touch()
+    unlink, calls = Path.unlink, []
+
+    def stop(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == folder:
+            calls.append(path)
+            if len(calls) == call:
+                raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stop)
+    with suppress(KeyboardInterrupt), open_checkpoints(tmp_path, "train", "cd"):
+        assert call == 4  # there are three files to remove, beside the mark
+    monkeypatch.undo()
+    with open_checkpoints(tmp_path, "train", "cd"):
+        assert names(tmp_path) == ["cd", "cd.lock"]
+
+
+def test_a_lock_that_its_holder_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, opened = fcntl.flock, []
+
+    def remove_and_lock(file: TextIO, kind: int) -> None:
+        opened.append(file)
+        if len(opened) == 1:
+            Path(file.name).unlink()  # by its holder, between opening and locking it here
+        lock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", remove_and_lock)
+    with open_checkpoints(tmp_path, "train", "ab"):
+        assert (tmp_path / "checkpoints/train/ab.lock").read_text() == str(os.getpid())
+        assert len(opened) == 2
+    assert not (tmp_path / "checkpoints/train/ab.lock").exists()
 
 
 def test_a_second_writer_is_refused_by_pid(tmp_path: Path) -> None:
