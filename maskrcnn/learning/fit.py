@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -123,8 +122,10 @@ def fit(
     trainer.reset(hyperparameters, warmup_steps=schedule.warmup_steps)
     progress = Progress(trainer, history, checkpoints, patience=schedule.patience)
     progress.resume()
-    if len(progress.rows) < schedule.epochs and not progress.is_stuck():
-        with _open_live(live, resume=bool(progress.rows)) as log:
+    with _open_live(live) as log:
+        for row in progress.rows:
+            _log_row(log, row)
+        if len(progress.rows) < schedule.epochs and not progress.is_stuck():
             trainer.learn(
                 training,
                 validation,
@@ -133,7 +134,9 @@ def fit(
                 callbacks=[
                     keras.callbacks.LearningRateScheduler(_learning_rates(hyperparameters.learning_rate, schedule)),
                     progress,
-                    keras.callbacks.LambdaCallback(on_epoch_end=partial(_log_epoch, log)),
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_end=lambda epoch, logs: _log_row(log, make_row(epoch, logs))
+                    ),
                 ],
             )
     read_weights(trainer.network, progress.best_weights)
@@ -222,17 +225,22 @@ def _learning_rates(first: float, schedule: Schedule) -> Callable[[int], float]:
     return at
 
 
-def _open_live(folder: Path, resume: bool) -> AbstractContextManager[Live | None]:
-    """Opens DVCLive; None in a process that writes no files."""
+def _open_live(folder: Path) -> AbstractContextManager[Live | None]:
+    """Opens DVCLive with an empty folder; None in a process that writes no files.
+
+    DVCLive's own `resume` starts from what a killed process happened to have logged, which may be an epoch more or less
+    than the state has. All rows are therefore logged again.
+    """
     if process_number() > 0:
         return nullcontext()
-    return Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, resume=resume)
+    return Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None)
 
 
-def _log_epoch(live: Live | None, epoch: int, logs: Row) -> None:
-    """Hands the figures of an epoch to DVCLive."""
+def _log_row(live: Live | None, row: Row) -> None:
+    """Hands the figures of an epoch to DVCLive, which counts the epochs itself."""
     if live is None:
         return
-    for name, figure in logs.items():
-        live.log_metric(name, float(figure))
+    for name, figure in row.items():
+        if name != "epoch":
+            live.log_metric(name, figure)
     live.next_step()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,16 @@ def test_the_history_holds_every_figure_and_the_learning_rate_of_every_epoch(lon
     np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-6)
 
 
+def seen(folder: Path) -> dict[str, bytes]:
+    """Returns the content of every file that DVCLive wrote."""
+    live = folder / "live"
+    return {path.relative_to(live).as_posix(): path.read_bytes() for path in live.rglob("*") if path.is_file()}
+
+
 def test_dvclive_holds_the_last_epoch(long: tuple) -> None:
     _, folder, _ = long
-    seen = json.loads((folder / "live/metrics.json").read_text())
-    np.testing.assert_allclose(seen["val_loss"], float(history(folder)[-1]["val_loss"]))
+    latest = json.loads((folder / "live/metrics.json").read_text())
+    np.testing.assert_allclose(latest["val_loss"], float(history(folder)[-1]["val_loss"]))
 
 
 def test_the_best_weights_are_left_in_the_network(long: tuple, trainer: Trainer, split: tuple, tmp_path: Path) -> None:
@@ -111,18 +118,21 @@ def test_a_stopped_training_resumes_exactly(
     assert len(history(tmp_path)) == stopped_after
     assert train(trainer, split, tmp_path) == best
     assert history(tmp_path) == history(folder)
+    assert seen(tmp_path) == seen(folder)
     for again, once in zip(read(network().variables), weights, strict=True):
         np.testing.assert_array_equal(again, once)
 
 
 def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer, split: tuple) -> None:
     best, folder, _ = long
-    rows = history(folder)
+    rows, live = history(folder), seen(folder)
     (folder / "history.csv").unlink()
+    shutil.rmtree(folder / "live")
     split[0].asked.clear()
     assert train(trainer, split, folder) == best
     assert split[0].asked == []
     assert history(folder) == rows
+    assert seen(folder) == live
 
 
 def test_a_training_that_is_stopped_in_its_warm_up_resumes_exactly(
