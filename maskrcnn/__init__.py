@@ -8,7 +8,7 @@ from typing import Any
 
 _MODULES = {
     "Facts": "network.facts",
-    "ImageDetections": "inference",
+    "ImageDetections": "data.detections",
     "MaskRCNN": "network.model",
     "build_mask_rcnn": "network.model",
     "detect": "inference",

@@ -1,48 +1,21 @@
 """Detection of the objects of an image, with boxes in pixels and masks at image size; `inspect` returns all steps."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from keras import ops
 from numpy import ndarray
 
-from maskrcnn.data.mini_masks import expand_masks, place_parts
+from maskrcnn.data.detections import ImageDetections, has_area, round_to_pixels
 from maskrcnn.network.devices import share_images
 from maskrcnn.network.model import BOX_CROP, MASK_CROP, MaskRCNN
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.notation import Array, Boxes, Image, Masks
-
-
-@dataclass(frozen=True)
-class ImageDetections:
-    """The objects of one image in descending order of score.
-
-    Args:
-        boxes_px: (D, 4) whole pixels, `(y1, x1, y2, x2)`, outer edge excluded, with positive sides.
-        class_ids: (D,), from 1.
-        scores: (D,), within [0, 1].
-        parts: The mask of each inside its box, (y2 - y1, x2 - x1); outside of it is background.
-        proposals_px: (P, 4) whole pixels, the proposals that the objects were found among, the best first.
-        image_shape: Height and width of the image in pixels.
-    """
-
-    boxes_px: ndarray
-    class_ids: ndarray
-    scores: ndarray
-    parts: tuple[ndarray, ...]
-    proposals_px: ndarray
-    image_shape: tuple[int, int]
-
-    @property
-    def masks(self) -> Masks:
-        """The masks at image size, (D, H, W), made anew at every access: 200 MB for 100 objects at 1024 x 2048."""
-        return place_parts(self.parts, self.boxes_px, self.image_shape)
+from maskrcnn.project.notation import Array, Boxes, Image
 
 
 def detect(
@@ -153,18 +126,6 @@ def inspect(network: MaskRCNN, image: Image, rois: Boxes | None = None) -> dict[
     return {"anchors_px": network.anchors_px} | {name: values[0] for name, values in _to_numpy(seen).items()}
 
 
-def round_to_pixels(boxes_norm: Float[ndarray, "*n 4"], image_shape: tuple[int, int]) -> ndarray:
-    """Turns normalised boxes into whole pixels, int32; halves go to the even side.
-
-    Rounds in float64, as Matterport does; in float32 the rounding of x.5 would depend on the order of additions.
-
-    Source:
-        Matterport `utils.denorm_boxes`.
-    """
-    height, width = image_shape
-    return np.around(boxes_norm * np.array([height - 1, width - 1] * 2) + [0, 0, 1, 1]).astype(np.int32)
-
-
 def _check_images(network: MaskRCNN, images: ndarray) -> None:
     if images.shape[1:] != (*network.image_shape, 3) or images.dtype != np.uint8:
         raise InputError(
@@ -263,19 +224,13 @@ def _finish(outputs: dict[str, Array], image_shape: tuple[int, int]) -> list[Ima
 
 
 def _unmold(found: dict[str, ndarray], image_shape: tuple[int, int]) -> ImageDetections:
-    """Rounds the boxes to pixels, drops padding and boxes that become empty, and resizes the masks to their boxes."""
-    boxes_px = round_to_pixels(found["boxes"], image_shape)
-    kept = (found["class_ids"] > 0) & _has_area(boxes_px)
-    proposals = found["proposals"][_has_area(found["proposals"])]
+    """Drops padding and the boxes that become empty when they are rounded to pixels."""
+    kept = (found["class_ids"] > 0) & has_area(round_to_pixels(found["boxes"], image_shape))
     return ImageDetections(
-        boxes_px=boxes_px[kept],
+        boxes_norm=found["boxes"][kept],
         class_ids=found["class_ids"][kept],
         scores=found["scores"][kept],
-        parts=tuple(expand_masks(found["masks"][kept], boxes_px[kept], image_shape)),
-        proposals_px=round_to_pixels(proposals, image_shape),
+        mask_crops=found["masks"][kept],
+        proposals_norm=found["proposals"][has_area(found["proposals"])],
         image_shape=image_shape,
     )
-
-
-def _has_area(boxes: ndarray) -> ndarray:
-    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)

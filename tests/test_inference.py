@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from maskrcnn.data.detections import round_to_pixels
 from maskrcnn.data.mini_masks import crop_masks
-from maskrcnn.inference import detect, detect_batch, detect_batches, inspect, round_to_pixels
+from maskrcnn.inference import detect, detect_batch, detect_batches, inspect
 from maskrcnn.network.model import BOX_CROP, MASK_CROP
 from tests.backends import run
 from tests.tiny import CLASS_COUNT, draw_scene, network, reset
