@@ -98,6 +98,20 @@ def read_image(path: Path, image_shape: Shape, fit: str) -> Image:
     image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if len(content) else None
     if image is None:
         raise InputError(f"`{path}` must be an image that can be decoded; got a damaged file. Copy it again.")
+    return fit_image(image, image_shape, fit)
+
+
+def fit_image(image: Image, image_shape: Shape, fit: str) -> Image:
+    """Brings an image to a size, averaging over areas when it shrinks.
+
+    Args:
+        image: At any size.
+        image_shape: Height and width of the result.
+        fit: `stretch` or `letterbox`, see `fit_shape`.
+
+    Returns:
+        The image from the top left corner on; padding is black.
+    """
     raw_shape = image.shape[:2]
     height, width = fit_shape(raw_shape, image_shape, fit)
     if (height, width) != raw_shape:
