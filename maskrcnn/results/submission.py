@@ -34,10 +34,10 @@ def write_submission(
     """
     with whole_folder(folder) as unfinished:
         for name, found in zip(names, predictions, strict=True):
-            _write_image(unfinished, name, found, label_ids, image_shape, submission_shape)
+            write_image(unfinished, name, found, label_ids, image_shape, submission_shape)
 
 
-def _write_image(
+def write_image(
     folder: Path,
     name: str,
     found: Predictions,
@@ -45,7 +45,7 @@ def _write_image(
     image_shape: tuple[int, int],
     submission_shape: tuple[int, int],
 ) -> None:
-    """Writes the text file and the masks of one image."""
+    """Writes the text file and the masks of one image; arguments as in `write_submission`."""
     lines = []
     for index, (class_id, score) in enumerate(zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)):
         if class_id not in label_ids:
