@@ -1,17 +1,14 @@
-"""The command line: `maskrcnn doctor`, `maskrcnn weights fetch` and `maskrcnn weights show`."""
+"""The command line: `maskrcnn predict`, `evaluate`, `doctor` and `weights`.
+
+What a command needs is imported when it runs, so that `maskrcnn --help` answers at once.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from maskrcnn.cli import doctor
-from maskrcnn.cli.download import fetch
-from maskrcnn.cli.show import list_tensors
-from maskrcnn.network.weights.released import FOLDER, RELEASES
-from maskrcnn.project.command import exit_on_bad_input
+from maskrcnn.cli import predict
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,18 +18,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words of the command line; those of the process when None.
     """
     options = _parser().parse_args(arguments)
+    from maskrcnn.project.command import exit_on_bad_input
+
     with exit_on_bad_input():
         return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="maskrcnn", description="Mask R-CNN for Cityscapes.")
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    predict.add_command(commands)
     command = commands.add_parser("doctor", help="report what is installed and what is missing")
-    command.set_defaults(run=lambda _: doctor.main())
+    command.set_defaults(run=_doctor)
     weights = commands.add_parser("weights", help="get and look at released weights").add_subparsers(required=True)
-    command = weights.add_parser("fetch", help=f"download a released file to {FOLDER}/ and verify it")
-    command.add_argument("name", choices=RELEASES)
+    command = weights.add_parser("fetch", help="download a released file to weights/ and verify it")
+    command.add_argument("name", help="coco or imagenet")
     command.set_defaults(run=_fetch)
     command = weights.add_parser("show", help="list the tensors of a weight file")
     command.add_argument("path", type=Path)
@@ -40,12 +40,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _doctor(_: argparse.Namespace) -> int:
+    from maskrcnn.cli import doctor
+
+    return doctor.main()
+
+
 def _fetch(options: argparse.Namespace) -> int:
+    from maskrcnn.cli.download import fetch
+    from maskrcnn.network.weights.released import FOLDER, RELEASES
+    from maskrcnn.project.errors import InputError
+
+    if options.name not in RELEASES:
+        raise InputError(f"`name` must be one of {', '.join(RELEASES)}; got {options.name!r}.")
     print(fetch(RELEASES[options.name], Path(FOLDER)))
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from maskrcnn.cli.show import list_tensors
+
     Console().print(list_tensors(options.path))
     return 0
 

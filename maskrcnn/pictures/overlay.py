@@ -1,0 +1,86 @@
+"""Overlays: an image with its objects on it, each with fill, outline and label."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Int
+
+from maskrcnn.pictures.labels import BLACK, Color, add_labels, choose_font_size, draw_plate
+from maskrcnn.project.notation import Image
+
+OPACITY = 0.4
+SIDE_BY_LINE = 700  # mean side of an image / width of its outlines
+STRAIGHT = 0.4  # of a line's width, that an outline may be off: fewer corners take less time
+SMALLEST_WIDTH = 1024  # pixels; smaller images are enlarged, so that labels do not hide them
+
+
+class Drawn(NamedTuple):
+    """One object of a picture.
+
+    Args:
+        box_px: `(y1, x1, y2, x2)`, whole pixels inside the image, outer edge excluded.
+        part: The mask inside the box.
+        color: Red, green and blue, from 0 to 255.
+        label: Written beside it; nothing if empty.
+    """
+
+    box_px: Int[np.ndarray, "4"]
+    part: Bool[np.ndarray, "_ _"]
+    color: Color
+    label: str
+
+
+def draw_overlay(image: Image, objects: Sequence[Drawn], opacity: float = OPACITY) -> Image:
+    """Returns the image with its objects.
+
+    Args:
+        image: Is not changed.
+        objects: The most important first; it is drawn on top, and its label is placed first.
+        opacity: Of the fill, from 0 to 1.
+    """
+    picture = np.ascontiguousarray(image).copy()
+    for drawn in reversed(objects):
+        _fill(picture, drawn, opacity)
+    width = max(1, round(sum(image.shape[:2]) / 2 / SIDE_BY_LINE))
+    for drawn in reversed(objects):
+        _add_outline(picture, drawn, width)
+    font_size = choose_font_size(image.shape[:2])
+    ordered = sorted(objects, key=lambda drawn: not drawn.label)  # those without one matter only as what is not hidden
+    plates = [draw_plate(drawn.label, drawn.color, font_size) for drawn in ordered if drawn.label]
+    boxes = np.array([drawn.box_px for drawn in ordered], np.int64).reshape(-1, 4)
+    add_labels(picture, plates, boxes, [drawn.part for drawn in ordered], [drawn.color for drawn in ordered])
+    return picture
+
+
+def enlarge(image: Image, objects: Sequence[Drawn], smallest_width: int = SMALLEST_WIDTH) -> tuple[Image, list[Drawn]]:
+    """Returns image and objects with every pixel repeated, if the image is narrower than a picture should be."""
+    factor = max(1, round(smallest_width / image.shape[1]))
+    if factor == 1:
+        return image, list(objects)
+    larger = [drawn._replace(box_px=factor * drawn.box_px, part=_repeat(drawn.part, factor)) for drawn in objects]
+    return _repeat(image, factor), larger
+
+
+def _repeat(pixels: np.ndarray, factor: int) -> np.ndarray:
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _fill(picture: Image, drawn: Drawn, opacity: float) -> None:
+    """Tints the mask."""
+    y1, x1, y2, x2 = drawn.box_px.tolist()
+    inside = picture[y1:y2, x1:x2]
+    mixed = cv2.addWeighted(inside, 1 - opacity, np.full_like(inside, drawn.color), opacity, 0)
+    cv2.copyTo(mixed, drawn.part.astype(np.uint8), inside)
+
+
+def _add_outline(picture: Image, drawn: Drawn, width: int) -> None:
+    """Adds the outline of a mask, with a dark line beneath: it is seen on any ground and without colours."""
+    y1, x1 = drawn.box_px.tolist()[:2]
+    # One empty pixel around the mask, so that the outline closes at the edges of its box.
+    part = cv2.copyMakeBorder(drawn.part.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    outlines, _ = cv2.findContours(part, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE, offset=(x1 - 1, y1 - 1))
+    outlines = [cv2.approxPolyDP(outline, STRAIGHT * width, True) for outline in outlines]
+    cv2.polylines(picture, outlines, True, BLACK, width + 2, cv2.LINE_AA)
+    cv2.polylines(picture, outlines, True, drawn.color, width, cv2.LINE_AA)
