@@ -5,13 +5,15 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from maskrcnn.project.costs import record_costs
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.ranges import NAME
 
 
 def run(main: Callable[..., None], description: str, **arguments: str) -> None:
-    """Calls the main function of a script with the arguments of the command line.
+    """Calls the main function of a script with the arguments of the command line, and records what it took.
 
     Args:
         main: Takes the arguments by name.
@@ -26,7 +28,8 @@ def run(main: Callable[..., None], description: str, **arguments: str) -> None:
         for name, word in options.items():
             if not re.fullmatch(NAME, word):  # it becomes part of the paths of outputs
                 raise InputError(f"`{name}` must be of letters, digits, `_` and `-`; got {word!r}.")
-        main(**options)
+        with record_costs("@".join([Path(sys.argv[0]).stem, *options.values()])):
+            main(**options)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The arguments of a script, and how it exits."""
 
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,12 @@ from maskrcnn.project.errors import InputError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def call(monkeypatch: pytest.MonkeyPatch, main: Callable[..., None], *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["brew.py", *words])
     run(main, "Brews.\n\nReads   water", leaf="a key of the section `leaves`")
@@ -24,6 +32,19 @@ def test_words_become_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     brewed: list[str] = []
     call(monkeypatch, lambda leaf: brewed.append(leaf), "mint")
     assert brewed == ["mint"]
+
+
+def test_time_and_memory_are_recorded(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    call(monkeypatch, lambda leaf: time.sleep(0.2), "mint")
+    costs = json.loads((folder / "live/stages/brew@mint.json").read_text())
+    assert 0.2 <= costs["seconds"] < 20
+    assert 10 < costs["peak_memory_mb"] < 100_000
+
+
+def test_costs_of_a_failure_are_not_recorded(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    with pytest.raises(SystemExit):
+        call(monkeypatch, refuse, "sage")
+    assert not (folder / "live").exists()
 
 
 def test_help_is_the_first_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
