@@ -5,7 +5,7 @@ A `.h5` file carries the facts as one JSON text, so that it can be used without 
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -14,9 +14,10 @@ from pydantic import Field
 
 from maskrcnn.project.config import Model
 from maskrcnn.project.errors import InputError
+from maskrcnn.project.notation import SIDE_MULTIPLE
 from maskrcnn.project.palette import Color, spread_colors
 from maskrcnn.project.params import build
-from maskrcnn.project.ranges import Fit, Side
+from maskrcnn.project.ranges import Fit, Side, names_of
 
 BACKGROUND = "background"
 MAX_BYTES = 64_000  # HDF5 keeps an attribute of more than 64 KiB in another place
@@ -57,6 +58,18 @@ PREPROCESSING = Preprocessing(
     padding="bottom and right",
 )
 
+MATTERPORT = Model(  # what build_mask_rcnn builds by default
+    backbone="resnet101",
+    backbone_width=64,
+    fpn_channels=256,
+    rpn_channels=512,
+    box_channels=1024,
+    mask_channels=256,
+    anchor_scales=(32.0, 64.0, 128.0, 256.0, 512.0),
+    canonical_roi_size=224.0,
+    num_candidates=6000,
+)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -65,7 +78,7 @@ class Facts:
     Args:
         class_names: In the order of the class ids, from 1; the background, 0, is not listed.
         image_shape: Height and width of the images that the network takes, in pixels.
-        architecture: Arguments of `build_mask_rcnn`.
+        architecture: Arguments of `build_mask_rcnn`; Matterport's if not given.
         fit: How images are brought to that size, `stretch` or `letterbox`; see `maskrcnn.data.images.fit_shape`.
         class_colors: Red, green and blue of each class, from 0 to 255; by default a palette for colour-blind readers.
         preprocessing: How image files become what the network computes with.
@@ -80,7 +93,7 @@ class Facts:
 
     class_names: tuple[str, ...]
     image_shape: tuple[Side, Side]
-    architecture: Model
+    architecture: Model = MATTERPORT
     fit: Fit = "stretch"
     class_colors: tuple[Color, ...] = ()
     preprocessing: Preprocessing = PREPROCESSING
@@ -90,6 +103,10 @@ class Facts:
     metrics: dict[str, Finite] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.class_names, str) or not all(isinstance(name, str) for name in self.class_names):
+            raise InputError(f"`class_names` must be a list of texts; got {_show(self.class_names)}.")
+        for name in ("class_names", "image_shape"):  # lists compare unequal to what is read from a file
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.class_colors:
             object.__setattr__(self, "class_colors", spread_colors(len(self.class_names) + 1)[1:])
         if fault := next(_find_faults(self), None):
@@ -115,8 +132,11 @@ def _find_faults(facts: Facts) -> Iterator[str]:
         yield f"`class_colors` must hold {len(names)} colours, one for each class; got {len(facts.class_colors)}"
     if not all(0 <= channel <= 255 for color in facts.class_colors for channel in color):
         yield "`class_colors` must be from 0 to 255; got others"
-    if height * width > MAX_PIXELS:
-        yield f"`image_shape` must have at most {MAX_PIXELS} pixels; got {height} x {width}"
+    if min(height, width) < 1 or height % SIDE_MULTIPLE or width % SIDE_MULTIPLE or height * width > MAX_PIXELS:
+        rule = f"two multiples of {SIDE_MULTIPLE} with at most {MAX_PIXELS} pixels"
+        yield f"`image_shape` must be {rule}; got {height} x {width}"
+    if facts.fit not in names_of(Fit):
+        yield f"`fit` must be one of {', '.join(names_of(Fit))}; got {_show(facts.fit)}"
     texts = [*names, facts.licence or "", facts.commit or "", *facts.packages, *facts.packages.values(), *facts.metrics]
     for text in texts:
         if len(text) > LONGEST_TEXT or not text.isprintable():
@@ -153,6 +173,9 @@ def decode_facts(text: bytes, path: Path) -> Facts:
     except (ValueError, RecursionError) as fault:
         words = " ".join(str(fault).split())[:200]
         raise InputError(f"`{path}` must carry its facts as JSON; got what cannot be read ({words}).") from None
+    if not isinstance(values, dict) or (missing := [key.name for key in fields(Facts) if key.name not in values]):
+        words = f"no {', '.join(missing)}" if isinstance(values, dict) else f"a {type(values).__name__}"
+        raise InputError(f"`{path}` must carry all facts; got {words}. Another program wrote them.")
     try:
         return build(Facts, values, "", path)
     except InputError as fault:

@@ -37,12 +37,12 @@ def read_facts_of(file: h5py.File, path: Path) -> Facts | None:
     if not h5py.h5a.exists(file.id, NAME.encode()):
         return None
     attribute = h5py.h5a.open(file.id, NAME.encode())
-    kind, size = attribute.get_type(), attribute.get_storage_size()
+    kind, form = attribute.get_type(), attribute.get_space().get_simple_extent_type()
     is_text = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
-    if not is_text or attribute.shape != () or size > MAX_BYTES:
+    if not is_text or form != h5py.h5s.SCALAR or kind.get_size() > MAX_BYTES:
         raise InputError(
             f"`{path}` must carry its facts as one text of fixed length, of at most {MAX_BYTES} bytes; "
-            f"got an attribute `{NAME}` of shape {attribute.shape} and {size} bytes."
+            f"got an attribute `{NAME}` of another form."
         )
     text = np.empty((), attribute.dtype)
     attribute.read(text)

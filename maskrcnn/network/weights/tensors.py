@@ -19,6 +19,7 @@ WHOLE_MODEL = "model_weights/"  # where Keras' `model.save` puts the tensors
 FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}
 # Deflate shrinks to 1/1032 at most (zlib.net/zlib_tech.html), so that a tensor larger than that is not in the file.
 MAX_RATIO = 1032
+MAX_DEPTH = 8  # groups around a tensor; no layout has more than 4
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def _walk(root: h5py.Group, path: Path) -> Iterator[tuple[str, Tensor]]:
         below = []
         for link in group:
             name = f"{prefix}{link}"
+            if name.count("/") > MAX_DEPTH:
+                raise InputError(f"`{path}` must nest at most {MAX_DEPTH} groups; got more at {shorten(name)}.")
             item = _open_item(group, link, name, path)
             if not isinstance(item, h5py.Group):
                 yield name, _check_dataset(item, name, path)
