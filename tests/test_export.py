@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,9 +17,24 @@ import pytest
 import maskrcnn
 from maskrcnn import export
 from maskrcnn.inference import round_to_pixels
+from maskrcnn.project.errors import InputError
 
 SETTINGS = {"min_confidence": 0.05, "nms_iou": 0.3, "max_count": 10}
-CLASS_NAMES = ["background", "red", "green", "blue"]
+DESCRIPTION = {
+    "class_names": ["background", "red", "green", "blue"],
+    "fit": "letterbox",
+    "color_order": "RGB",
+    "image_shape": [64, 64],
+    "boxes": {
+        "order": ["y1", "x1", "y2", "x2"],
+        "frame": "normalized",
+        "scale": [63, 63, 63, 63],
+        "offset": [0, 0, 1, 1],
+        "rounding": "float64, half to even",
+    },
+    "masks": {"shape": [28, 28], "values": "probabilities inside the box", "set_above": 0.5},
+    **SETTINGS,
+}
 NAMES = {"boxes", "class_ids", "scores", "masks", "proposals"}
 
 
@@ -27,15 +43,17 @@ def export_here(folder: Path) -> None:
     import keras
     import tensorflow as tf
 
+    from tests.network.weights.facts import FACTS
     from tests.tiny import draw_scene, network
 
     images = np.stack([draw_scene(seed)[0] for seed in (1, 2)])
     outputs = network().call(keras.ops.convert_to_tensor(images), **SETTINGS)
     np.savez(folder / "expected.npz", images=images, **outputs)
-    export.export_saved_model(network(), folder / "saved", **SETTINGS)
+    network().facts = FACTS
+    export.export_saved_model(network(), str(folder / "saved"), **SETTINGS)
     served = tf.saved_model.load(folder / "saved")
     np.savez(folder / "served.npz", **served.serve(images))
-    export.export_onnx(network(), folder / "network.onnx", CLASS_NAMES, **SETTINGS)
+    export.export_onnx(network(), str(folder / "network.onnx"), **SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +106,14 @@ def test_an_onnx_file_describes_itself(exported: Path) -> None:
     session = onnxruntime.InferenceSession(exported / "network.onnx")
     metadata = session.get_modelmeta().custom_metadata_map
     described = {key: json.loads(text) for key, text in metadata.items()}
-    assert described == {
-        "class_names": CLASS_NAMES,
-        "color_order": "RGB",
-        "image_shape": [64, 64],
-        "boxes": {
-            "order": ["y1", "x1", "y2", "x2"],
-            "frame": "normalized",
-            "scale": [63, 63, 63, 63],
-            "offset": [0, 0, 1, 1],
-            "rounding": "float64, half to even",
-        },
-        "masks": {"shape": [28, 28], "values": "probabilities inside the box", "set_above": 0.5},
-        "min_confidence": 0.05,
-        "nms_iou": 0.3,
-        "max_count": 10,
-    }
+    assert described == DESCRIPTION
     assert [array.shape[0] for array in (*session.get_inputs(), *session.get_outputs())] == ["batch"] * 6
     assert session.get_inputs()[0].shape[1:] == [*described["image_shape"], 3]
+
+
+@pytest.mark.slow
+def test_a_saved_model_describes_itself(exported: Path) -> None:
+    assert json.loads((exported / "saved/assets.extra/maskrcnn.json").read_text()) == DESCRIPTION
 
 
 @pytest.mark.slow
@@ -131,12 +139,31 @@ def test_an_onnx_file_has_no_loop_over_regions(exported: Path) -> None:
 
 def test_every_class_must_have_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "_check_backend", lambda: None)
-    network = SimpleNamespace(class_count=4)
+    network = SimpleNamespace(class_count=4, facts=None)
     with pytest.raises(
         ValueError, match="`class_names` must name all 4 classes of the network, background first; got 2: car, person"
     ):
         maskrcnn.export_onnx(network, tmp_path / "network.onnx", ["car", "person"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("run", [maskrcnn.export_onnx, maskrcnn.export_saved_model])
+def test_a_path_that_cannot_be_written_is_found_before_the_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., None]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(export, "_check_backend", lambda: None)
+    monkeypatch.setattr(export, "_export", None)
+    network = SimpleNamespace(class_count=4, facts=None, image_shape=(64, 64))
+    with pytest.raises(InputError, match=r"file/network` must be in a folder that can be written; got: "):
+        run(network, str(tmp_path / "file/network"))
+
+
+def test_missing_packages_are_named_before_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_check_backend", lambda: None)
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else name)
+    with pytest.raises(InputError, match=r"must be installed to export ONNX; got no onnx\. `pip install onnx`"):
+        maskrcnn.export_onnx(SimpleNamespace(facts=None), tmp_path / "network.onnx")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("write", "more"), [(maskrcnn.export_saved_model, ()), (maskrcnn.export_onnx, (["car"],))])

@@ -21,7 +21,7 @@ from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.network.facts import Facts, list_packages
 from maskrcnn.network.weights import read_weights, write_weights
 from maskrcnn.project.config import Feeder, Hyperparameters, Schedule
-from maskrcnn.project.files import write_text
+from maskrcnn.project.files import check_writable, write_text
 from maskrcnn.project.metrics import DIGITS, write_metrics
 
 
@@ -52,6 +52,11 @@ def train(
     """
     schedule, hyperparameters = recipe.schedule, recipe.hyperparameters
     assert isinstance(schedule, Schedule) and hyperparameters
+    model, history, metrics = (
+        root / file for file in (f"models/{name}.h5", f"plots/history/{name}.csv", f"metrics/train/{name}.json")
+    )
+    for path in (model, history, metrics):
+        check_writable(path)
     trainer, training, validation = assemble(recipe, inputs, feeder)
     facts = trainer.network.facts = state_facts(recipe, training.records)
     with open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs)) as checkpoints:
@@ -61,15 +66,15 @@ def train(
             validation,
             hyperparameters=hyperparameters,
             schedule=schedule,
-            history=root / f"plots/history/{name}.csv",
+            history=history,
             checkpoints=checkpoints,
             live=root / f"live/{name}",
         )
         if process_number() == 0:
-            metrics = {name: round(value, DIGITS) for name, value in best.items() if math.isfinite(value)}
-            trainer.network.facts = replace(facts, metrics=metrics)
-            write_weights(trainer.network, root / f"models/{name}.h5", kernel_dtype=kernel_dtype)
-            write_metrics(root / f"metrics/train/{name}.json", best)
+            losses = {key: round(value, DIGITS) for key, value in best.items() if math.isfinite(value)}
+            trainer.network.facts = replace(facts, metrics=losses)
+            write_weights(trainer.network, model, kernel_dtype=kernel_dtype)
+            write_metrics(metrics, best)
 
 
 def state_facts(recipe: Recipe, records: Records) -> Facts:

@@ -41,6 +41,23 @@ def whole_file(path: Path, size: int | None = None) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Refuses a path that could not be written, before long work whose result will be written there.
+
+    Args:
+        path: Of a file, or of a folder for `whole_folder`; missing folders around it are made.
+    Raises:
+        InputError: if its folder is no folder, or nothing may be written in it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = _name_unfinished(path)
+        unfinished.touch()
+        unfinished.unlink()
+    except OSError as fault:
+        raise InputError(f"`{path}` must be in a folder that can be written; got: {fault.strerror}.") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
     with whole_file(path, len(text.encode())) as unfinished:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.files import whole_file, whole_folder, write_text
+from maskrcnn.project.files import check_writable, whole_file, whole_folder, write_text
 
 
 def test_a_file_appears_at_the_end_in_folders_made_for_it(tmp_path: Path) -> None:
@@ -183,3 +183,28 @@ def test_a_full_disk_is_told_of_a_file_of_weights(tmp_path: Path) -> None:
 def test_other_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), whole_file(tmp_path / "file.txt"):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_path_is_checked_without_a_trace(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "file.txt"
+    check_writable(path)
+    assert path.parent.is_dir()
+    write_text(path, "old")
+    check_writable(path)
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/a/b\.h5` must be in a folder that can be written; got: Not a"):
+        check_writable(tmp_path / "file/a/b.h5")
+
+
+def test_a_folder_without_permission_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *_: object, **__: object) -> None:  # root may write everywhere
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(InputError, match=r"b\.h5` must be in a folder that can be written; got: Permission denied"):
+        check_writable(tmp_path / "b.h5")

@@ -18,7 +18,7 @@ from maskrcnn.network.weights.report import Report
 from maskrcnn.network.weights.source import Source, open_source
 from maskrcnn.network.weights.tensors import Tensor
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.files import whole_file
+from maskrcnn.project.files import check_writable, whole_file
 
 if TYPE_CHECKING:  # importing Keras takes seconds
     from maskrcnn.network.model import MaskRCNN
@@ -96,9 +96,15 @@ def write_weights(network: MaskRCNN, path: str | Path, kernel_dtype: str = "floa
         network: A built network; its facts, if it has some, are written as an attribute.
         path: The `.h5` file; missing folders are made.
         kernel_dtype: Numbers that kernels are stored as, `float32` or `float16`; all else is float32.
+    Raises:
+        InputError: if the path cannot be written. The network is as before: call the function with another path.
     """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"`{path}` must be a file; got a folder.")
+    check_writable(path)
     groups: dict[str, list[str]] = {}
-    with whole_file(Path(path)) as unfinished, h5py.File(unfinished, "w") as file:
+    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
         for entry in table(network):
             values = entry.to_theirs(np.asarray(entry.variable))
             dtype = kernel_dtype if entry.tensor == "kernel" else "float32"

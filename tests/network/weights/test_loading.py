@@ -9,6 +9,7 @@ import pytest
 
 from maskrcnn.network.weights import load_matterport, read_weights, table, write_weights
 from maskrcnn.network.weights.entries import CLASS_DEPTHS
+from maskrcnn.project.errors import InputError
 from tests.network.weights.files import assert_same, deeper, replace, scramble, values
 from tests.tiny import CLASS_COUNT, network
 
@@ -284,3 +285,13 @@ def test_nothing_is_written_when_writing_fails(tmp_path: Path):
     with pytest.raises(TypeError, match="float17"):
         write_weights(network(), tmp_path / "weights.h5", kernel_dtype="float17")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_written_leaves_the_network_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"weights\.h5` must be in a folder that can be written; got: Not a directory"):
+        write_weights(network(), str(tmp_path / "file/weights.h5"))
+    with pytest.raises(InputError, match=r"` must be a file; got a folder"):
+        write_weights(network(), tmp_path)
+    write_weights(network(), str(tmp_path / "weights.h5"))
+    read_weights(network(), str(tmp_path / "weights.h5"))
