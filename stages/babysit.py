@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from maskrcnn.data.splits import check_splits
 from maskrcnn.learning.checkpoints import open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
@@ -48,6 +49,7 @@ def main(root: Path = Path()) -> None:
     preprocess = params.section(Preprocess)
     settings = params.section(Babysit)
     hyperparameters = settings.hyperparameters
+    check_splits(root, params, "reduced_training")
     recipe = Recipe(
         images=read_images_root(params, root),
         image_shape=preprocess.image_shape,

@@ -9,9 +9,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this script, not an installed one
 
-from maskrcnn.data.records import Records, read_records
+from maskrcnn.data.records import Records
+from maskrcnn.data.splits import read_split
 from maskrcnn.project.command import run
 from maskrcnn.project.metrics import write_metrics
+from maskrcnn.project.params import read_params
 from maskrcnn.scoring.average_precision import PerImageAP, score_per_image
 from maskrcnn.scoring.ceilings import squeeze_truth
 from maskrcnn.scoring.matches import Matches, match
@@ -28,10 +30,11 @@ def main(root: Path = Path()) -> None:
     Args:
         root: Folder of the repository.
     """
-    records = read_records(root / "data/processed/test.npz")
+    records = read_split(root, "test", read_params(root / "params.yaml"))
     for side in SIDES:
         scores = score_squeezed(records, side)
-        row = known({"rAP": scores.range_ap}) | iou_row(scores) | per_image_row(scores, records.catalogue.class_names)
+        row = known({"rAP": scores.range_ap}) | iou_row(scores)
+        row |= per_image_row(scores, records.catalogue.class_names, records.digest)
         write_metrics(root / f"metrics/ceilings/{side}.json", row)
 
 

@@ -24,6 +24,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from maskrcnn.data.splits import check_splits
 from maskrcnn.learning.checkpoints import open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
@@ -48,6 +49,7 @@ def main(candidate: str, root: Path = Path()) -> None:
     preprocess = params.section(Preprocess)
     coarse = params.section(Coarse)
     settings = params.section(Candidate, f"candidates.{candidate}")
+    check_splits(root, params, "reduced_training", "reduced_validation")
     recipe = Recipe(
         images=read_images_root(params, root),
         image_shape=preprocess.image_shape,

@@ -18,7 +18,8 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from maskrcnn.data.records import Records, read_records
+from maskrcnn.data.records import Records
+from maskrcnn.data.splits import read_split
 from maskrcnn.pictures.confusions import Mistake, draw_confusions
 from maskrcnn.pictures.detections import draw_detections, draw_masks, draw_proposals
 from maskrcnn.pictures.panels import spread_indices
@@ -30,7 +31,7 @@ from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import read_images_root
-from maskrcnn.results.predictions import Predictions, decode_mask, read_predictions
+from maskrcnn.results.predictions import Predictions, decode_mask, read_found
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
 from maskrcnn.scoring.overlaps import Overlaps, find_regions, measure_overlaps
@@ -51,13 +52,13 @@ def main(variant: str, root: Path = Path()) -> None:
     images = read_images_root(params, root)
     settings = params.section(Draw)
     reference = params.section(Compare).reference
-    records = read_records(root / "data/processed/test.npz")
-    found = read_found(root, variant, images, records)
+    records = read_split(root, "test", params)
+    found = gather_found(root, variant, images, records)
     with whole_folder(root / f"pictures/found/{variant}") as folder:
         draw_images(folder, found, read_regions(root, found, settings), settings.min_score)
         write_pictures(folder / "confusions", draw_mistakes(found, settings))
         if variant != reference:
-            pair = (read_found(root, reference, images, records), found)
+            pair = (gather_found(root, reference, images, records), found)
             write_pictures(folder / "compare", draw_side_by_side(pair, settings))
 
 
@@ -79,12 +80,9 @@ class Found(NamedTuple):
         return measure_overlaps(regions, self.predictions[index])
 
 
-def read_found(root: Path, variant: str, images: str, records: Records) -> Found:
+def gather_found(root: Path, variant: str, images: str, records: Records) -> Found:
     """Reads what a variant found in every image of the split."""
-    path = root / f"predictions/{variant}.json"
-    class_count = len(records.catalogue.class_names)
-    predictions = read_predictions(path, len(records), records.image_shape, class_count)
-    return Found(variant, root / images, records, predictions)
+    return Found(variant, root / images, records, read_found(root, variant, records))
 
 
 def read_regions(root: Path, found: Found, settings: Draw) -> dict[int, Boxes]:

@@ -14,15 +14,17 @@ import csv
 from collections.abc import Sequence
 from typing import Any
 
-from maskrcnn.data.records import Records, read_records
+from maskrcnn.data.records import Records
+from maskrcnn.data.splits import read_split
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Draw
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.metrics import write_metrics
 from maskrcnn.project.params import read_params
-from maskrcnn.results.predictions import Predictions, read_predictions
+from maskrcnn.project.variant_rules import check_variant
+from maskrcnn.results.predictions import Predictions, read_found
 from maskrcnn.scoring.average_precision import ClassAP, score_per_image, trace_curve
-from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area, score_cityscapes
+from maskrcnn.scoring.cityscapes_ap import count_official, official_label_ids, scale_min_area, score_cityscapes
 from maskrcnn.scoring.coco_ap import annotate, make_dataset, score_coco
 from maskrcnn.scoring.confusion import count_confusions
 from maskrcnn.scoring.errors import find_errors, worst_errors
@@ -33,6 +35,7 @@ from maskrcnn.scoring.rows import (
     average_row,
     class_row,
     confusion_table,
+    count_row,
     curve_table,
     error_counts,
     error_table,
@@ -46,16 +49,18 @@ def main(variant: str, root: Path = Path()) -> None:
     """Writes the scores and the errors of `predictions/<variant>.json`.
 
     Args:
-        variant: Stem of the predictions and of what is written.
+        variant: A key of the section `variants`.
         root: Folder of the repository.
+
+    Raises:
+        InputError: if there is no such variant, or if its predictions are damaged or of other images or classes.
     """
     params = read_params(root / "params.yaml")
+    check_variant(params, variant)
     min_score = params.section(Draw).min_score
-    records = read_records(root / "data/processed/test.npz")
+    records = read_split(root, "test", params)
     class_names = records.catalogue.class_names
-    predictions = read_predictions(
-        root / f"predictions/{variant}.json", len(records), records.image_shape, len(class_names)
-    )
+    predictions = read_found(root, variant, records)
     overlaps, truths = measure(records, predictions)
     dataset = make_dataset(truths, class_names, records.image_shape)
     coco_ap = score_coco(dataset, predictions, records.image_shape)
@@ -79,11 +84,15 @@ def write_scores(metrics: Path, variant: str, records: Records, overlaps: Sequen
     class_names = records.catalogue.class_names
     per_image = score_per_image([match(image) for image in overlaps], len(class_names))
     official = list(official_label_ids(records.catalogue))
-    cityscapes_ap = score_cityscapes(overlaps, official, scale_min_area(records.image_shape))
+    official_names, min_area = [class_names[class_id] for class_id in official], scale_min_area(records.image_shape)
+    cityscapes_ap = score_cityscapes(overlaps, official, min_area)
     averages = average_row(per_image, cityscapes_ap, coco_ap)
-    by_class = class_row("cityscapes_AP", cityscapes_ap, [class_names[class_id] for class_id in official])
+    by_class = class_row("cityscapes_AP", cityscapes_ap, official_names)
     by_class |= class_row("coco_AP", coco_ap, class_names[1:])
-    write_metrics(metrics / f"test/{variant}.json", averages | per_image_row(per_image, class_names))
+    by_class |= count_row("instances", per_image.class_instances[1:].tolist(), class_names[1:])
+    by_class |= count_row("cityscapes_instances", count_official(overlaps, official, min_area), official_names)
+    counted = per_image_row(per_image, class_names, records.digest)
+    write_metrics(metrics / f"test/{variant}.json", averages | counted)
     write_metrics(metrics / f"iou/{variant}.json", iou_row(per_image))
     write_metrics(metrics / f"classes/{variant}.json", by_class)
 

@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from maskrcnn.data.splits import check_splits
 from maskrcnn.learning.checkpoints import checkpoints_folder, open_checkpoints
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
 from maskrcnn.project.command import run
@@ -49,6 +50,7 @@ def main(optimizer: str, root: Path = Path()) -> None:
     settings = params.section(Hyperband)
     space = params.section(SearchSpace, f"search.{optimizer}")
     space = fill_space(space, optimizer, root)
+    check_splits(root, params, "reduced_training", "reduced_validation")
     recipe = Recipe(
         images=read_images_root(params, root),
         image_shape=preprocess.image_shape,

@@ -25,7 +25,8 @@ from numpy import ndarray
 from rich.progress import track
 
 from maskrcnn.data.read_ahead import ReadAhead
-from maskrcnn.data.records import Records, read_records
+from maskrcnn.data.records import Records
+from maskrcnn.data.splits import read_split
 from maskrcnn.inference import detect_batches
 from maskrcnn.network.devices import spread
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
@@ -51,7 +52,7 @@ def main(variant: str, root: Path = Path()) -> None:
     model = params.section(Model)
     runtime = read_runtime(params)
     settings = params.section(Predict)
-    records = read_records(root / "data/processed/test.npz")
+    records = read_split(root, "test", params)
     with spread(runtime.devices):
         network = build_mask_rcnn(
             image_shape=records.image_shape,
@@ -64,7 +65,7 @@ def main(variant: str, root: Path = Path()) -> None:
     images = read_batches(records, root / read_images_root(params, root), settings.batch_size, params.section(Feeder))
     proposals: dict[str, ndarray] = {}
     predictions = predict(network, records.names, images, settings, proposals)
-    write_predictions(root / f"predictions/{variant}.json", predictions, records.image_shape)
+    write_predictions(root / f"predictions/{variant}.json", predictions, records.image_shape, records)
     write_proposals(root / f"predictions/proposals/{variant}.json", proposals)
 
 

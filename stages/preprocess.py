@@ -19,6 +19,7 @@ from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.data.frames import Frame
 from maskrcnn.data.images import Shape, read_image
 from maskrcnn.data.records import Record, build_record, decode_map, write_records
+from maskrcnn.data.splits import list_settings
 from maskrcnn.pictures.truth import draw_truth
 from maskrcnn.project.command import run
 from maskrcnn.project.config import Data, Preprocess, Split
@@ -62,7 +63,8 @@ def main(split: str, root: Path = Path()) -> None:
     built = build_records(frames, *layout, instance_maps=section.instance_maps)
     records = list(track(built, "Annotations to records", len(frames)))
 
-    write_records(root / "data/processed" / f"{split}.npz", records, *layout, catalogue)
+    path = root / "data/processed" / f"{split}.npz"
+    write_records(path, records, *layout, catalogue, list_settings(params, split))
     per_class = count_classes(records, catalogue)
     counts = count_truth(records, settings.instance_cap)
     counts |= {f"instances_{name}": count for name, count in per_class.items()}

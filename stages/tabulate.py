@@ -1,7 +1,7 @@
 """Sets scores and tuning side by side in tables and charts, beside the figures published in 2021.
 
-Reads   metrics/{data,test,iou}/, metrics/published_2021/, plots/{curves,history}/, tuning/{coarse,hyperband}/
-Writes  metrics/tables.md, plots/tables/
+Reads   metrics/{data,test,iou,classes}/, metrics/published_2021/, plots/{curves,history}/, tuning/{coarse,hyperband}/
+Writes  metrics/tables.md, plots/tables/; removes metrics of variants and splits that are no longer in params.yaml
 Params  scale, splits, variants, candidates, search
 """
 
@@ -22,6 +22,7 @@ from maskrcnn.project.files import whole_folder, write_text
 from maskrcnn.project.metrics import Metrics, read_metrics
 from maskrcnn.project.params import Params, read_params
 from maskrcnn.scoring.markdown import format_tables
+from maskrcnn.scoring.rows import check_test_sets
 from maskrcnn.tuning.sweeps import read_sweep
 from maskrcnn.tuning.trials import read_search
 
@@ -31,7 +32,9 @@ PUBLISHED = ("base", "flip", "flip_crop", "unfreeze_backbone", "freeze_rpn_fpn")
 HEAD = """# Scores of all variants
 
 `stages/tabulate.py` writes this page. Matterport's per-image protocol on mask IoU, unless another one is named (see
-docs/protocols.md); the best of each row in bold. A class that no test image holds has no row.
+docs/protocols.md); the best of each row in bold. `images` and `instances` are what a row rests on. Per image, these
+are the images with such truth. The other protocols take all images, and Cityscapes leaves out the smallest instances.
+A dash means that there is no such truth, so no score; 0.000 is a score.
 
 {note}
 
@@ -48,20 +51,23 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     params = read_params(root / "params.yaml")
-    ours = read_all(root / "metrics", params.values["variants"])
-    published = read_all(root / "metrics/published_2021", PUBLISHED)
+    ours = read_all(root / "metrics", params.values["variants"], ("test", "iou", "classes"))
+    check_test_sets(ours)
+    published = read_all(root / "metrics/published_2021", PUBLISHED, ("test", "iou"))
     page = format_page(ours, published, params.values["scale"])
     with whole_folder(root / "plots/tables") as folder:
         write_figure(folder / "ap_by_iou.png", draw_ap_by_iou(ours))
         draw_tuning(folder, root, params)
         join_tables(folder, root, params)
     write_text(root / "metrics/tables.md", page)
+    remove_stale(root / "metrics", params)
 
 
 def format_page(ours: dict[str, Metrics], published: dict[str, Metrics], scale: str) -> str:
     """Returns our tables and those of 2021, and whether they may be compared."""
+    first = next(iter(ours.values()))
     sources = {
-        f"This repository, scale `{scale}`, {next(iter(ours.values()))['images']} test images": ours,
+        f"This repository, scale `{scale}`, {first['images']} test images": ours,
         "Published in 2021, Cityscapes, 174 test images": published,
     }
     same = scale == REAL_SCALE and all(row["images"] == TEST_IMAGES for row in ours.values())
@@ -69,13 +75,29 @@ def format_page(ours: dict[str, Metrics], published: dict[str, Metrics], scale: 
     return HEAD.format(note=note) + format_tables(sources)
 
 
-def read_all(metrics: Path, variants: Iterable[str]) -> dict[str, Metrics]:
-    """Returns the scores of variants: averages, classes and IoUs in one row."""
+def read_all(metrics: Path, variants: Iterable[str], tables: Iterable[str]) -> dict[str, Metrics]:
+    """Returns the scores of variants, those of all tables in one row."""
+    rows: dict[str, Metrics] = {}
+    for name in variants:
+        parts = (read_metrics(metrics / f"{table}/{name}.json", f"evaluate@{name}") for table in tables)
+        rows[name] = {key: value for part in parts for key, value in part.items()}
+    return rows
 
-    def read(table: str, name: str) -> Metrics:
-        return read_metrics(metrics / f"{table}/{name}.json", f"evaluate@{name}")
 
-    return {name: read("test", name) | read("iou", name) for name in variants}
+def remove_stale(metrics: Path, params: Params) -> None:
+    """Removes metrics of variants and splits that left params.yaml: `dvc metrics show` would print them too.
+
+    Args:
+        metrics: The folder; each table is a folder in it.
+        params: The variants and splits that there are.
+    """
+    variants, splits = params.values["variants"], params.values["splits"]
+    kept = {table: set(variants) for table in ("test", "iou", "classes", "errors")}
+    for table, names in (kept | {"train": {*variants, "pretrained"}, "data": set(splits)}).items():
+        for path in sorted((metrics / table).glob("*.json")):
+            if path.stem not in names:
+                path.unlink()
+                print(f"Removed {path}: params.yaml has no {path.stem}.")
 
 
 def draw_tuning(folder: Path, root: Path, params: Params) -> None:

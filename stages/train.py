@@ -18,6 +18,7 @@ from maskrcnn.project.runtime import prepare_runtime
 if __name__ == "__main__":
     prepare_runtime()
 
+from maskrcnn.data.splits import check_splits
 from maskrcnn.learning.fit import train
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project.command import run
@@ -52,6 +53,7 @@ def main(variant: str, root: Path = Path()) -> None:
         runtime=read_runtime(params),
         licence=params.section(Data).licence,
     )
+    check_splits(root, params, "training", "validation")
     train(recipe, inputs=root, root=root, stage=f"train/{variant}", name=variant, feeder=params.section(Feeder))
 
 

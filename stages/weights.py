@@ -21,7 +21,7 @@ from typing import Any
 import keras
 from ruamel.yaml import YAML
 
-from maskrcnn.data.records import read_records
+from maskrcnn.data.splits import read_split
 from maskrcnn.network.facts import Facts
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import Report, load_matterport, write_weights
@@ -45,7 +45,7 @@ def main(name: str, root: Path = Path()) -> None:
     params = read_params(root / "params.yaml")
     model = params.section(Model)
     settings = params.section(StartWeights, f"weights.{name}")
-    records = read_records(root / "data/processed/training.npz")
+    records = read_split(root, "training", params)
     class_names = records.catalogue.class_names
     path = root / settings.path
     check_signature(path)  # before its digest, which cannot tell what the file is

@@ -4,9 +4,27 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from maskrcnn.project.config import Study, Variant
+from maskrcnn.project.errors import InputError
+from maskrcnn.project.params import Params
 from maskrcnn.project.ranges import LossName, Part, names_of
 
 START = "models/start"  # where the stage `weights` writes
+
+
+def check_variant(params: Params, name: str) -> None:
+    """Refuses a variant that is not, or no longer, one of `params.yaml`: its scores would stand beside the others.
+
+    Args:
+        params: The file as read.
+        name: Of the variant.
+
+    Raises:
+        InputError: if there is no such variant.
+    """
+    variants = params.values.get("variants") or {}
+    if name not in variants:
+        known = ", ".join(map(str, variants)) or "none"
+        raise InputError(f"`{params.path}` must have the variant `variants.{name}`; got {known}.")
 
 
 def find_variant_faults(study: Study) -> Iterator[str]:

@@ -61,8 +61,8 @@ def average_precision(found: Bool[Array, " P"], truth_count: int) -> float:
     return float(_interpolate(precisions)[found].sum() / truth_count)  # recall rises by 1/truth_count at each hit
 
 
-def trace_curve(matches: Sequence[Matches], class_id: int, threshold: int = 0) -> Curve:
-    """Returns the curve of one class over all images; all zero if no image contains it.
+def trace_curve(matches: Sequence[Matches], class_id: int, threshold: int = 0) -> Curve | None:
+    """Returns the curve of one class over all images; None if no image contains it.
 
     Predictions of equal score come in the order of the images.
 
@@ -72,12 +72,14 @@ def trace_curve(matches: Sequence[Matches], class_id: int, threshold: int = 0) -
         threshold: Index of the IoU threshold among those of the matches.
     """
     truth_count = sum(int((image.truth_class_ids == class_id).sum()) for image in matches)
+    if not truth_count:
+        return None
     judged = [(image.class_ids == class_id) & ~image.ignored[threshold] for image in matches]
     scores = np.concatenate([image.scores[own] for image, own in zip(matches, judged, strict=True)])
     found = np.concatenate(
         [image.truths[threshold, own] != UNMATCHED for image, own in zip(matches, judged, strict=True)]
     )
-    if not truth_count or not len(scores):
+    if not len(scores):
         return Curve(np.zeros(len(RECALLS)), np.zeros(len(RECALLS)))
     order = np.argsort(-scores, kind="stable")
     precisions, recalls = precision_recall(found[order], truth_count)
@@ -104,6 +106,7 @@ class PerImageAP:
         ap: Mean over the images with truth, all classes pooled, at each threshold; NaN without truth.
         class_ap: Mean over the images that contain the class, at each threshold; NaN without truth.
         class_images: Images that contain the class.
+        class_instances: Truths of the class, without crowds.
         images: Images of the split.
         images_without_truth: Images that have no AP.
     """
@@ -111,6 +114,7 @@ class PerImageAP:
     ap: Float[Array, " T"]
     class_ap: Float[Array, "T K"]
     class_images: Int[Array, " K"]
+    class_instances: Int[Array, " K"]
     images: int
     images_without_truth: int
 
@@ -149,10 +153,12 @@ def score_per_image(matches: Sequence[Matches], class_count: int) -> PerImageAP:
         aps = [image_average_precisions(image, class_id) for image in containing]
         class_ap[:, class_id] = _mean(aps, thresholds)
         class_images[class_id] = len(containing)
+    truths = np.concatenate([image.truth_class_ids for image in matches])
     return PerImageAP(
         ap=_mean(pooled, thresholds),
         class_ap=class_ap,
         class_images=class_images,
+        class_instances=np.bincount(truths, minlength=class_count),
         images=len(matches),
         images_without_truth=len(matches) - len(pooled),
     )

@@ -72,6 +72,18 @@ def score_cityscapes(
     return class_ap
 
 
+def count_official(overlaps: Sequence[Overlaps], class_ids: Sequence[int], min_area: float = MIN_AREA) -> list[int]:
+    """Returns how many truths of each class `score_cityscapes` counts: those that are not too small.
+
+    Args:
+        overlaps: One per image.
+        class_ids: The classes, see `official_label_ids`.
+        min_area: Pixels below which a truth is no truth, see `scale_min_area`.
+    """
+    counted = [image.truth_class_ids[image.truth_areas >= min_area] for image in overlaps]
+    return [sum(int((image == class_id).sum()) for image in counted) for class_id in class_ids]
+
+
 def _select_class(image: Overlaps, class_id: int) -> Overlaps:
     """Returns the predictions with pixels, in order of falling score, and the truths of one class."""
     order = np.argsort(-image.scores, kind="stable")

@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxtyping import Int
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.metrics import Metrics
 from maskrcnn.project.notation import Array
 from maskrcnn.scoring.average_precision import RECALLS, ClassAP, Curve, PerImageAP, mean_ap
@@ -18,6 +19,7 @@ from maskrcnn.scoring.errors import KINDS, Error
 from maskrcnn.scoring.matches import IOU_THRESHOLDS
 
 SURE_SCORE = 0.9
+TEST_SET = ("images", "instances", "test_set")  # metrics that are equal where the images and their truth are
 
 Table = list[tuple[Any, ...]]
 
@@ -41,14 +43,22 @@ def average_row(per_image: PerImageAP, cityscapes_ap: ClassAP, coco_ap: ClassAP)
     )
 
 
-def per_image_row(scores: PerImageAP, class_names: Sequence[str]) -> Metrics:
-    """Returns the per-image AP of each class at the first threshold, and the number of images that contain it."""
+def per_image_row(scores: PerImageAP, class_names: Sequence[str], test_set: int) -> Metrics:
+    """Returns the per-image AP of each class at the first threshold, and what all scores rest on.
+
+    Args:
+        scores: Of all images.
+        class_names: By class id, background first.
+        test_set: The digest of the records: scores of different ones must not be compared.
+    """
     classes = list(enumerate(class_names))[1:]
     return {
         **known({f"cAP_{name}": float(scores.class_ap[0, class_id]) for class_id, name in classes}),
         "images": scores.images,
         "images_without_truth": scores.images_without_truth,
         **{f"images_{name}": int(scores.class_images[class_id]) for class_id, name in classes},
+        "instances": int(scores.class_instances.sum()),
+        "test_set": test_set,
     }
 
 
@@ -61,6 +71,30 @@ def class_row(prefix: str, class_ap: ClassAP, class_names: Iterable[str]) -> Met
     """Returns the AP of each class, averaged over the thresholds, as `<prefix>_<class>`."""
     means = class_ap.mean(axis=0).tolist()
     return known({f"{prefix}_{name}": mean for name, mean in zip(class_names, means, strict=True)})
+
+
+def check_test_sets(rows: Mapping[str, Metrics]) -> None:
+    """Refuses variants that were scored on different images: their columns must not stand side by side.
+
+    Args:
+        rows: The metrics of every variant, see `per_image_row`.
+
+    Raises:
+        InputError: naming the first variant and the first that differs from it.
+    """
+    sets = {name: ", ".join(f"{key} {row.get(key)}" for key in TEST_SET) for name, row in rows.items()}
+    first, *others = sets
+    for name in others:
+        if sets[name] != sets[first]:
+            raise InputError(
+                f"`metrics/test/{name}.json` must be scored on the images of `metrics/test/{first}.json`, "
+                f"{sets[first]}; got {sets[name]}. Run `dvc repro evaluate`."
+            )
+
+
+def count_row(prefix: str, counts: Iterable[int], class_names: Iterable[str]) -> Metrics:
+    """Returns the number of truths of each class, as `<prefix>_<class>`."""
+    return {f"{prefix}_{name}": int(count) for name, count in zip(class_names, counts, strict=True)}
 
 
 def error_counts(errors: Iterable[Error], sure_score: float = SURE_SCORE) -> Metrics:
@@ -76,10 +110,12 @@ def error_counts(errors: Iterable[Error], sure_score: float = SURE_SCORE) -> Met
     return {**{kind: counts[kind] for kind in KINDS}, "background_sure": sure}
 
 
-def curve_table(curves: Mapping[str, Curve]) -> Table:
-    """Returns the precision-recall curves of classes by name, heading first."""
+def curve_table(curves: Mapping[str, Curve | None]) -> Table:
+    """Returns the precision-recall curves of classes by name, heading first; a class without truth has none."""
     rows: Table = [("class", "recall", "precision", "score")]
     for name, curve in curves.items():
+        if curve is None:
+            continue
         points = zip(RECALLS.tolist(), curve.precisions.tolist(), curve.scores.tolist(), strict=True)
         rows += [(name, recall, round(precision, 6), round(score, 6)) for recall, precision, score in points]
     return rows

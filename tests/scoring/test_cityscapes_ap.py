@@ -6,7 +6,12 @@ import pytest
 from maskrcnn.data.catalogue import Catalogue
 from maskrcnn.readers.cityscapes import CITYSCAPES
 from maskrcnn.scoring.average_precision import mean_ap
-from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area, score_cityscapes
+from maskrcnn.scoring.cityscapes_ap import (
+    count_official,
+    official_label_ids,
+    scale_min_area,
+    score_cityscapes,
+)
 from tests.scoring.scenes import SMALL_CROWD, make_scene
 
 
@@ -59,6 +64,16 @@ def test_minimum_area_is_a_setting() -> None:
     scene = make_scene([(26000, 40)], [(0, 40, 1, 0.5)])
     assert np.isnan(ap_of(scene)).all()
     assert ap_of(scene, min_area=40.0) == [1.0] * 10
+
+
+def test_an_absent_score_is_told_from_a_score_of_zero() -> None:
+    # Cars: a missed one and two of 40 pixels. Persons: one that is too small. Class 3: only a crowd. Class 4: nothing.
+    segments = [(26000, 100), (26001, 40), (26002, 40), (24000, 99), (33, 120)]
+    images = [make_scene(segments, []).overlaps(), make_scene([], [(0, 60, 2, 0.9)]).overlaps()]
+    class_ap = score_cityscapes(images, [1, 2, 3, 4])
+    assert class_ap[:, 0].tolist() == [0.0] * 10 and np.isnan(class_ap[:, 1:]).all()
+    assert count_official(images, [1, 2, 3, 4]) == [1, 0, 0, 0]
+    assert count_official(images, [1, 2], min_area=40.0) == [3, 1]
 
 
 def test_class_without_truth_is_left_out_of_the_mean() -> None:

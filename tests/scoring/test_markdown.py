@@ -1,6 +1,8 @@
 """The tables in Markdown."""
 
-from maskrcnn.scoring.markdown import format_table, format_tables, mark_best
+import pytest
+
+from maskrcnn.scoring.markdown import count_support, format_table, format_tables, mark_best
 
 
 def test_best_as_printed_is_bold() -> None:
@@ -26,6 +28,55 @@ def test_table_of_two_variants() -> None:
     assert format_table(scores, {"AP50": "AP50", "rAP": "rAP", "COCO AP": "coco_AP"}) == (
         "|  | base | flip |\n| --- | ---: | ---: |\n| AP50 | 0.500 | **0.750** |\n| rAP | 0.250 | 0.250 |\n"
     )
+
+
+COUNTS = {
+    "images": 60, "images_without_truth": 3, "images_car": 37, "images_bus": 0, "images_trailer": 2,
+    "instances": 92, "instances_car": 90, "instances_bus": 0, "instances_trailer": 2, "instances_rider": 5,
+    "cityscapes_instances_car": 81, "cityscapes_instances_bus": 0, "cityscapes_instances_rider": 0, "test_set": 7,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "support"),
+    [
+        ("AP50", (57, 92)),  # per image: those with truth
+        ("rAP", (57, 92)),
+        ("AP95", (57, 92)),
+        ("cAP_car", (37, 90)),
+        ("cityscapes_AP", (60, 81)),  # over all images, without the smallest instances
+        ("cityscapes_AP50", (60, 81)),
+        ("cityscapes_AP_car", (60, 81)),
+        ("coco_AP50", (60, 92)),
+        ("coco_AP_car", (60, 90)),
+        ("cityscapes_AP_trailer", (60, "-")),  # no class of that protocol
+    ],
+)
+def test_a_score_rests_on_what_its_protocol_counts(key: str, support: tuple[object, object]) -> None:
+    assert count_support(key, COUNTS) == support
+
+
+def test_rows_say_what_they_rest_on_and_a_class_without_truth_is_a_dash() -> None:
+    base = COUNTS | {"AP50": 0.5, "cAP_car": 0.5, "cAP_trailer": 0.0, "cityscapes_AP_car": 0.25, "coco_AP_car": 0.75}
+    flip = base | {"cAP_car": 0.625}
+    tables = format_tables({"Ours": {"base": base, "flip": flip}}).split("## ")
+    titles = [table.splitlines()[0] for table in tables[1:]]
+    assert titles[1:] == ["cAP at IoU 0.50", "Cityscapes AP of each class", "COCO AP of each class", "AP by IoU"]
+    head = ["|  | images | instances | base | flip |", "| --- | ---: | ---: | ---: | ---: |"]
+    assert tables[2].splitlines()[4:] == [
+        *head,
+        "| car | 37 | 90 | 0.500 | **0.625** |",
+        "| trailer | 2 | 2 | 0.000 | 0.000 |",
+        "| bus | 0 | 0 | - | - |",
+        "",
+    ]
+    assert tables[3].splitlines()[4:] == [
+        *head,
+        "| car | 60 | 81 | 0.250 | 0.250 |",
+        "| bus | 60 | 0 | - | - |",
+        "| rider | 60 | 0 | - | - |",
+        "",
+    ]
 
 
 def test_three_tables_each_from_all_sources() -> None:

@@ -107,10 +107,12 @@ def test_means_and_counts() -> None:
     # Class 1 is in two images and found in one, class 2 is missed, class 3 is nowhere.
     np.testing.assert_array_equal(scores.class_ap, [[np.nan, 0.5, 0, np.nan]])
     assert scores.class_images.tolist() == [0, 2, 1, 0]
+    assert scores.class_instances.tolist() == [0, 2, 1, 0]
 
 
 def test_no_truth_at_all() -> None:
     scores = score_per_image([matches_of([-1], [])], 2)
+    assert scores.class_instances.tolist() == [0, 0]
     assert np.isnan(scores.ap).all() and np.isnan(scores.range_ap) and scores.images_without_truth == 1
 
 
@@ -138,6 +140,7 @@ def test_published_rap_follows_from_the_published_ap(variant) -> None:
         ap=PUBLISHED_AP[:, variant],
         class_ap=np.zeros((10, 11)),
         class_images=np.zeros(11, int),
+        class_instances=np.zeros(11, int),
         images=174,
         images_without_truth=0,
     )

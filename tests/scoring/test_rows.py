@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.scoring.average_precision import Curve, PerImageAP
 from maskrcnn.scoring.errors import Error
 from maskrcnn.scoring.rows import (
     average_row,
+    check_test_sets,
     class_row,
     confusion_table,
+    count_row,
     curve_table,
     error_counts,
     error_table,
@@ -24,6 +27,7 @@ SCORES = PerImageAP(
     ap=np.arange(10) / 10,
     class_ap=np.full((10, 3), [0, 0.5, 0.25]),
     class_images=np.array([0, 4, 2]),
+    class_instances=np.array([0, 9, 3]),
     images=7,
     images_without_truth=1,
 )
@@ -34,14 +38,17 @@ def error(kind, score=0.0):
 
 
 def test_rows_are_flat_numbers() -> None:
-    assert per_image_row(SCORES, NAMES) == {
+    assert per_image_row(SCORES, NAMES, 123) == {
         "cAP_car": 0.5,
         "cAP_person": 0.25,
         "images": 7,
         "images_without_truth": 1,
         "images_car": 4,
         "images_person": 2,
+        "instances": 12,
+        "test_set": 123,
     }
+    assert count_row("instances", [9, 3], NAMES[1:]) == {"instances_car": 9, "instances_person": 3}
     assert list(iou_row(SCORES).items())[::9] == [("AP50", 0.0), ("AP95", 0.9)]
 
 
@@ -65,8 +72,19 @@ def test_what_has_no_truth_is_left_out() -> None:
     assert average_row(replace(SCORES, ap=nothing[:, 0]), nothing, nothing) == {}
     assert iou_row(replace(SCORES, ap=nothing[:, 0])) == {}
     unseen = replace(SCORES, class_ap=np.full((10, 3), [NAN, 0.5, NAN]), class_images=np.array([0, 4, 0]))
-    row = per_image_row(unseen, NAMES)
+    row = per_image_row(unseen, NAMES, 123)
     assert "cAP_person" not in row and (row["cAP_car"], row["images_person"]) == (0.5, 0)
+
+
+def test_scores_of_other_images_are_not_set_side_by_side() -> None:
+    first = {"AP50": 0.5, "images": 3, "instances": 9, "test_set": 1}
+    check_test_sets({"base": first, "flip": first | {"AP50": 0.25}})
+    check_test_sets({"base": first})
+    for other in ({"images": 4}, {"instances": 8}, {"test_set": 2}):
+        with pytest.raises(InputError, match=r"test/crop\.json` must be .* `metrics/test/base\.json`, images 3, "):
+            check_test_sets({"base": first, "flip": first, "crop": first | other})
+    with pytest.raises(InputError, match=r"test_set 1; got images 3, instances None, test_set None\. Run `dvc"):
+        check_test_sets({"base": first, "of before": {"AP50": 0.5, "images": 3}})
 
 
 def test_errors_are_counted_by_kind() -> None:
@@ -79,7 +97,7 @@ def test_errors_are_counted_by_kind() -> None:
 def test_tables_begin_with_their_heading() -> None:
     assert confusion_table(np.zeros((3, 3), int), NAMES) == [("actual", "predicted")]
     assert error_table([], NAMES)[0][:3] == ("image", "kind", "class") and len(error_table([], NAMES)) == 1
-    assert curve_table({}) == [("class", "recall", "precision", "score")]
+    assert curve_table({"train": None}) == curve_table({}) == [("class", "recall", "precision", "score")]
 
 
 def test_confusion_has_a_row_for_each_count() -> None:

@@ -19,6 +19,7 @@ DRAWN = [NAMES[0], NAMES[2]]
 RIDER, PERSON = CLASS_IDS["rider"], CLASS_IDS["person"]
 CAR = np.s_[10:30, 10:40]
 RIDERS = (np.s_[30:60, 60:75], np.s_[30:60, 90:105])
+COUNTS = {"images": 3, "images_without_truth": 0, "images_rider": 3, "images_bus": 0, "instances": 9, "test_set": 7}
 PARAMS = {
     "scale": "demo",
     "data": {"root": "data/city", "format": "cityscapes", "image_shape": list(SHAPE), "classes": None},
@@ -55,8 +56,9 @@ def write_variant(root: Path, name: str, rider: int) -> None:
     boxes = np.array([[10, 10, 30, 40], [0, 0, 5, 5]])
     write_proposals(root / f"predictions/proposals/{name}.json", dict.fromkeys(NAMES, boxes))
     ap = 0.5 if rider == PERSON else 0.75
-    write_json(root / f"metrics/test/{name}.json", {"AP50": ap, "rAP": 0.25, "cAP_rider": ap, "images": 3})
+    write_json(root / f"metrics/test/{name}.json", {"AP50": ap, "rAP": 0.25, "cAP_rider": ap, **COUNTS})
     write_json(root / f"metrics/iou/{name}.json", {f"AP{iou}": ap for iou in range(50, 100, 5)})
+    write_json(root / f"metrics/classes/{name}.json", {"coco_AP_rider": ap, "instances_rider": 6, "instances_bus": 0})
 
 
 def find(rider: int) -> Predictions:

@@ -9,6 +9,7 @@ import pytest
 from maskrcnn.data.records import write_records
 from maskrcnn.readers.cityscapes import CITYSCAPES
 from stages.ceilings import main
+from tests.stages.drawn import write_params
 from tests.stages.scored import make_record
 
 SHAPE = (128, 256)
@@ -22,6 +23,7 @@ def root(tmp_path):
     cv2.circle(instance_map, (180, 64), 60, 24000, 1)
     record = make_record("munster_000000_000019", instance_map)
     write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "stretch", CITYSCAPES)
+    write_params(tmp_path)
     return tmp_path
 
 

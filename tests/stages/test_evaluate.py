@@ -2,14 +2,17 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from maskrcnn.data.records import write_records
-from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES
+from maskrcnn.data.records import read_records, write_records
+from maskrcnn.project.errors import InputError
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES, make_catalogue
 from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.evaluate import main
 from tests.stages.drawn import PARAMS, write_params
@@ -43,7 +46,7 @@ def root(tmp_path):
         predict([part], [CAR], [0.7]),
     ]
     write_predictions(tmp_path / "predictions" / "base.json", found, SHAPE)
-    write_params(tmp_path)
+    write_params(tmp_path, variants={"base": {}, "blind": {}})
     write_predictions(tmp_path / "predictions" / "blind.json", [predict(np.zeros((0, *SHAPE)), [], [])] * 3, SHAPE)
     return tmp_path
 
@@ -58,7 +61,8 @@ def test_scores_of_the_made_city(root) -> None:
     # First image: 2 of 3 truths, all right: 2/3. Second: 1 at IoU 0.50 to 0.60. Third: no truth, no AP.
     assert row["AP50"] == pytest.approx((2 / 3 + 1) / 2, abs=5e-7)
     assert row["rAP"] == pytest.approx((2 / 3 + 3 / 10) / 2, abs=5e-7)
-    assert (row["images"], row["images_without_truth"]) == (3, 1)
+    assert (row["images"], row["images_without_truth"], row["instances"]) == (3, 1, 4)
+    assert row["test_set"] == read_records(root / "data/processed/test.npz").digest
     assert (row["cAP_car"], row["images_car"]) == (1, 2)
     assert (row["cAP_person"], row["images_person"]) == (0.5, 1)
     assert "cAP_train" not in row and row["images_train"] == 0  # no image shows a train: no score
@@ -100,7 +104,7 @@ def test_official_scores(root) -> None:
     assert row["cityscapes_AP50"] == pytest.approx((11 / 12 + 1 / 2) / 2, abs=5e-7)
     # From 0.60 on cars are 1 of 2, with two alarms: precisions 1, 1/3 at 1/2, 1/2: 1/2.
     assert read(root, "classes")["cityscapes_AP_car"] == pytest.approx((2 * 11 / 12 + 8 / 2) / 10, abs=5e-7)
-    assert {name for name in read(root, "classes") if name.startswith("cityscapes")} == {
+    assert {name for name in read(root, "classes") if name.startswith("cityscapes_AP")} == {
         "cityscapes_AP_car", "cityscapes_AP_person"
     }  # fmt: skip
 
@@ -137,7 +141,8 @@ def test_confusion_counts_truths_and_alarms(root) -> None:
 def test_curves_of_every_class(root) -> None:
     main("base", root)
     rows = rows_of(root, "curves")
-    assert len(rows) == 10 * 101
+    assert {row["class"] for row in rows} == {"car", "person"}  # a class without truth has no curve
+    assert len(rows) == 2 * 101
     person = [float(row["precision"]) for row in rows if row["class"] == "person"]
     assert person == [1.0] * 51 + [0.0] * 50
 
@@ -161,10 +166,14 @@ def test_an_image_without_any_truth_has_no_scores(tmp_path) -> None:
     write_predictions(tmp_path / "predictions/base.json", [predict(np.zeros((0, *SHAPE)), [], [])], SHAPE)
     write_params(tmp_path)
     main("base", tmp_path)
-    assert read(tmp_path, "test") == {"images": 1, "images_without_truth": 1} | {
+    counts = read(tmp_path, "test")
+    del counts["test_set"]
+    assert counts == {"images": 1, "images_without_truth": 1, "instances": 0} | {
         f"images_{name}": 0 for name in CLASS_NAMES[1:]
     }
-    assert read(tmp_path, "iou") == read(tmp_path, "classes") == {}
+    assert read(tmp_path, "iou") == {}
+    assert not any(read(tmp_path, "classes").values()) and not [key for key in read(tmp_path, "classes") if "AP" in key]
+    assert rows_of(tmp_path, "curves") == []
 
 
 def test_the_official_score_leaves_out_the_smallest_objects(tmp_path: Path) -> None:
@@ -177,5 +186,51 @@ def test_the_official_score_leaves_out_the_smallest_objects(tmp_path: Path) -> N
     write_predictions(tmp_path / "predictions/base.json", [predict(np.zeros((0, *shape)), [], [])], shape)
     write_params(tmp_path)
     main("base", tmp_path)
-    names = {key for key in read(tmp_path, "classes") if key.startswith("cityscapes_AP_")}
-    assert names == {"cityscapes_AP_person"}
+    by_class = read(tmp_path, "classes")
+    # car: only a truth that is too small; person: a truth that was missed; train: no truth
+    assert "cityscapes_AP_car" not in by_class and by_class["cityscapes_AP_person"] == 0
+    assert (by_class["instances_car"], by_class["cityscapes_instances_car"]) == (1, 0)
+    assert (by_class["instances_person"], by_class["cityscapes_instances_person"]) == (1, 1)
+    assert (by_class["instances_train"], by_class["cityscapes_instances_train"]) == (0, 0)
+    assert by_class["coco_AP_car"] == 0 and "coco_AP_train" not in by_class
+    assert "cityscapes_instances_trailer" not in by_class  # the benchmark has no such class
+
+
+def test_a_variant_that_left_params_is_not_scored(root: Path) -> None:
+    write_params(root, variants={"base": {}})
+    with pytest.raises(InputError, match=r"params\.yaml` must have the variant `variants\.blind`; got base"):
+        main("blind", root)
+    assert not (root / "metrics").exists()
+
+
+def test_predictions_of_other_images_classes_or_truth_are_refused(root: Path) -> None:
+    path = root / "data/processed/test.npz"
+    records = read_records(path)
+    nothing = predict(np.zeros((0, *SHAPE)), [], [])
+    found = [nothing, predict([np.ones(SHAPE, bool)], [CAR], [0.9]), nothing]
+    write_predictions(root / "predictions/base.json", found, SHAPE, records)
+    main("base", root)
+    shutil.rmtree(root / "metrics")
+    made = [records[index] for index in range(3)]
+    others = {
+        "`image` must be 'lindau_1' as in .*; got 'munster_000001_000019', so this is": (
+            [replace(record, name=f"lindau_{index}") for index, record in enumerate(made)],
+            CITYSCAPES,
+        ),
+        "`category` must be 'person' as in .*; got 'car', so this is": (
+            made,
+            make_catalogue({"person": ["person"], "car": ["car"]}),
+        ),
+        r"`records` must be \d+ as in .*test\.npz; got \d+, so this is": (
+            [replace(record, areas=record.areas + 1) for record in made],
+            CITYSCAPES,
+        ),
+    }
+    for fault, (changed, catalogue) in others.items():
+        write_records(path, changed, SHAPE, (56, 56), "stretch", catalogue)
+        with pytest.raises(InputError, match=rf"^Entry 0 of .*base\.json: {fault} .* Run `dvc repro predict@base`\.$"):
+            main("base", root)
+    write_records(path, made[:1], SHAPE, (56, 56), "stretch", CITYSCAPES)
+    with pytest.raises(InputError, match=r"`records` must be .* Run `dvc repro predict@base`"):
+        main("base", root)
+    assert not (root / "metrics").exists()

@@ -196,6 +196,8 @@ class Seen:
 
     def replace_network(self, patch: pytest.MonkeyPatch, stage: Any) -> None:
         """Replaces all that needs a network, images or records."""
+        if hasattr(stage, "check_splits"):
+            patch.setattr(stage, "check_splits", lambda *_: None)
         for module in {stage, fit}:
             for name in ("assemble", "fit", "write_weights", "load_progress", "fingerprint_recipe"):
                 if hasattr(module, name):
@@ -208,7 +210,8 @@ class Seen:
             record = SimpleNamespace(image_path="a.png", name="a")
             records = RecordsOfOne(record)
             patch.setattr(predict, "spread", self.returning("spread", nullcontext()))
-            patch.setattr(predict, "read_records", lambda _: records)
+            patch.setattr(predict, "read_split", lambda *_: records)
+            patch.setattr(predict, "write_predictions", lambda _, predictions, *__: list(predictions))
             patch.setattr(predict, "read_weights", lambda *_: None)
             patch.setattr(predict, "build_mask_rcnn", self.returning("build", None))
             patch.setattr(predict, "ReadAhead", self.read_ahead)

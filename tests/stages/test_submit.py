@@ -9,6 +9,7 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.results.predictions import encode_predictions, write_predictions
 from stages.submit import main
+from tests.stages.drawn import write_params
 from tests.stages.scored import make_record
 
 SHAPE = (64, 128)
@@ -17,6 +18,7 @@ SHAPE = (64, 128)
 def test_official_classes_at_the_size_of_the_benchmark(tmp_path) -> None:
     record = make_record("munster_000000_000019", np.zeros(SHAPE, np.uint16))
     write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "stretch", CITYSCAPES)
+    write_params(tmp_path)
     mask = np.zeros((2, *SHAPE), bool)
     mask[:, 2:4, 3:8] = True
     class_ids = np.array([CLASS_NAMES.index("bus"), CLASS_NAMES.index("caravan")])
@@ -34,5 +36,6 @@ def test_official_classes_at_the_size_of_the_benchmark(tmp_path) -> None:
 def test_letterboxed_images_are_refused(tmp_path) -> None:
     record = make_record("munster_000000_000019", np.zeros(SHAPE, np.uint16))
     write_records(tmp_path / "data/processed/test.npz", [record], SHAPE, (56, 56), "letterbox", CITYSCAPES)
+    write_params(tmp_path)
     with pytest.raises(InputError, match=r"`preprocess\.fit` must be stretch for a submission.*; got letterbox"):
         main("base", tmp_path)

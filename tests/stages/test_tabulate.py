@@ -1,6 +1,7 @@
 """The page of tables, ours beside the published ones."""
 
 import filecmp
+import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from maskrcnn.pictures.charts import draw_ap_by_iou, draw_sweeps, draw_trials
 from maskrcnn.pictures.panels import write_figure
 from maskrcnn.project.config import Candidate, Hyperparameters, SearchSpace
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_yaml
 from maskrcnn.tuning.findings import write_finding
 from maskrcnn.tuning.sweeps import Sweep, SweptRate
@@ -75,10 +77,12 @@ def read_page(root: Path) -> str:
 def test_our_scores_stand_before_the_published_ones(compared: Path) -> None:
     lines = read_page(compared).splitlines()
     assert [line for line in lines if line.startswith("| AP50 |")] == [
-        "| AP50 | 0.500 | **0.750** | **0.750** |",
+        "| AP50 | 3 | 9 | 0.500 | **0.750** | **0.750** |",
         "| AP50 | 0.587 | 0.611 | 0.615 | 0.608 | **0.623** |",
     ]
-    assert lines.count("This repository, scale `demo`, 3 test images:") == 3
+    assert lines.count("This repository, scale `demo`, 3 test images:") == 4
+    assert lines.count("| rider | 3 | 6 | 0.500 | **0.750** | **0.750** |") == 2  # per image, and by COCO
+    assert lines.count("| bus | 0 | 0 | - | - | - |") == 1 and lines.count("| bus | 3 | 0 | - | - | - |") == 1
     assert "| rider | 0.530 | **0.592** | 0.563 | 0.561 | 0.574 |" in lines
 
 
@@ -94,10 +98,25 @@ def test_the_published_variants_are_ours() -> None:
     assert list(read_yaml(ROOT / "params.yaml")["variants"]) == list(PUBLISHED)
 
 
-def test_variants_that_left_params_leave_the_comparison(root: Path) -> None:
+def test_variants_that_left_params_leave_the_comparison_and_no_metrics(root: Path) -> None:
+    for path in ("train/base", "train/flip", "train/pretrained", "errors/flip", "data/old", "ceilings/28"):
+        write_json(root / f"metrics/{path}.json", {})
     write_params(root, variants={"base": {}})
     main(root)
-    assert "| AP50 | 0.500 |\n" in read_page(root)
+    assert "| AP50 | 3 | 9 | 0.500 |\n" in read_page(root)
+    left = {path.relative_to(root / "metrics").as_posix() for path in (root / "metrics").rglob("*.json")}
+    assert {path for path in left if not path.startswith("published_2021")} == {
+        "test/base.json", "iou/base.json", "classes/base.json", "train/base.json", "train/pretrained.json",
+        "data/test.json", "ceilings/28.json",
+    }  # fmt: skip
+
+
+def test_variants_of_other_test_images_are_refused(root: Path) -> None:
+    row = json.loads((root / "metrics/test/flip.json").read_text())
+    write_json(root / "metrics/test/flip.json", row | {"test_set": 8})
+    with pytest.raises(InputError, match=r"test/flip\.json` must be scored .*, test_set 7; got .*, test_set 8\."):
+        main(root)
+    assert not (root / "metrics/tables.md").exists()
 
 
 def test_charts_show_the_variants_and_the_tuning(compared: Path, tmp_path: Path) -> None:
