@@ -34,7 +34,7 @@ HEAD = """# Scores of all variants
 `stages/tabulate.py` writes this page. Matterport's per-image protocol on mask IoU, unless another one is named (see
 docs/protocols.md); the best of each row in bold. `images` and `instances` are what a row rests on. Per image, these
 are the images with such truth. The other protocols take all images, and Cityscapes leaves out the smallest instances.
-A dash means that there is no such truth, so no score; 0.000 is a score.
+A dash means that there is no such truth, so no score; 0.000 is a score. In the published tables it may be either.
 
 {note}
 

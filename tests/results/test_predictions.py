@@ -20,6 +20,7 @@ from maskrcnn.results.predictions import (
 SHAPE = (4, 6)
 MASK = np.zeros(SHAPE, bool)
 MASK[1:3, 2:5] = True
+MASK_CODE = encode_mask(MASK)
 NOTHING = encode_predictions(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0), np.zeros((0, *SHAPE), bool))
 
 
@@ -122,6 +123,11 @@ def test_another_kind_of_json_is_refused(tmp_path) -> None:
         ({"segmentation": rle(counts=[24])}, "`segmentation` must have a `size` and compressed `counts`"),
         ({"segmentation": rle(size=[6, 4])}, r"`segmentation.size` must be \[4, 6\]; got \[6, 4\]"),
         ({"segmentation": rle(counts="3")}, "`counts` must be the COCO run lengths of the 24 pixels .* got '3'"),
+        ({"segmentation": rle(counts=chr(ord(MASK_CODE[0]) + 64) + MASK_CODE[1:])}, "`counts` must be the COCO run"),
+        ({"segmentation": rle(counts="\ud800")}, "`counts` must be the COCO run lengths"),
+        ({"segmentation": rle(counts="")}, "`counts` must be the COCO run lengths"),
+        ({"bbox": [0, 0, 1e308, 1e308]}, "`bbox` must be x, y, width, height in pixels; got"),
+        ({"bbox": [0, 0, True, 1]}, "`bbox` must be x, y, width, height in pixels; got"),
         ({"segmentation": rle(counts="o")}, "`counts` must be the COCO run lengths of the 24 pixels .* got 'o'"),
     ],
 )
