@@ -28,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="maskrcnn", description="Mask R-CNN for Cityscapes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     predict.add_command(commands)
-    command = commands.add_parser("doctor", help="report what is installed and what is missing")
+    command = commands.add_parser("doctor", help="report what is installed, missing or damaged")
+    help = "read what DVC's hashes record again, or only these files, folders and caches, and report what is damaged"
+    command.add_argument("--hashes", nargs="*", metavar="PATH", help=help)
     command.set_defaults(run=_doctor)
     weights = commands.add_parser("weights", help="get and look at released weights").add_subparsers(required=True)
     command = weights.add_parser("fetch", help="download a released file to weights/ and verify it")
@@ -40,10 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _doctor(_: argparse.Namespace) -> int:
+def _doctor(options: argparse.Namespace) -> int:
     from maskrcnn.cli import doctor
 
-    return doctor.main()
+    return doctor.main(hashes=options.hashes)
 
 
 def _fetch(options: argparse.Namespace) -> int:

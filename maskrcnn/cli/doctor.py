@@ -9,13 +9,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rich.console import Console
-
+from maskrcnn.cli.findings import Finding, print_findings
+from maskrcnn.cli.hashes import examine_hashes
 from maskrcnn.network.weights.released import tell_source
 from maskrcnn.project.config import DRAWN, SYNTHETIC, Runtime
 from maskrcnn.project.errors import InputError
@@ -23,7 +23,6 @@ from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.runtime import advise_installation
 from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
 
-NAME_WIDTH = 24  # of the first column; longer names push the second one
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax", "jax-cuda12-plugin")
 INSTALL = "`make install` installs it, or `pip install -r requirements/cpu.txt`."
@@ -42,31 +41,15 @@ IMAGE_COUNTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; with advice where something is missing."""
-
-    name: str
-    value: str
-    advice: str = ""
-
-
-def main(root: Path = Path()) -> int:
-    """Prints the report; returns 1 if something is missing, else 0.
+def main(root: Path = Path(), hashes: Sequence[str] | None = None) -> int:
+    """Prints the report; returns 1 if something is missing or damaged, else 0.
 
     Args:
         root: Where `params.yaml` lies; its paths start there.
+        hashes: Files and folders to hash again, instead of the report on the machine; none for all that DVC records.
     """
-    findings = list(examine(root))
-    console = Console(soft_wrap=True, highlight=False, markup=False)  # lines are never cropped
-    for finding in findings:
-        style = "red" if finding.advice else None
-        console.print(f"{finding.name:<{NAME_WIDTH}} {finding.value}", style=style)
-        if finding.advice:
-            console.print(f"    {finding.advice}", style=style)
-    missing = sum(bool(finding.advice) for finding in findings)
-    console.print(f"{missing} of these must be mended." if missing else "Nothing is missing.")
-    return int(any(finding.advice for finding in findings))
+    findings = examine(root) if hashes is None else examine_hashes(root, hashes)
+    return print_findings(list(findings))
 
 
 def examine(root: Path) -> Iterator[Finding]:

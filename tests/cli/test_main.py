@@ -15,8 +15,10 @@ from maskrcnn.network.weights.released import RELEASES, Release
 
 
 def test_the_doctor_has_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "main", lambda: 1)
-    assert main(["doctor"]) == 1
+    asked = []
+    monkeypatch.setattr(doctor, "main", lambda hashes: asked.append(hashes) or 1)
+    assert main(["doctor"]) == main(["doctor", "--hashes"]) == main(["doctor", "--hashes", "models", "data"]) == 1
+    assert asked == [None, [], ["models", "data"]]
 
 
 @pytest.mark.parametrize("words", [["surgeon"], ["weights", "fetch", "voc"]])

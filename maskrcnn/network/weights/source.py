@@ -120,5 +120,5 @@ def _refuse_layout(path: Path, layout: Layout, names: list[str]) -> None:
         )
     else:
         words = f"other tensors: {name_some(names)}" if names else "no tensor"
-        hint = "docs/weights.md lists the layouts; `maskrcnn weights show` lists the tensors."
+        hint = f"docs/weights.md lists the layouts; `maskrcnn weights show {path}` lists the tensors."
     raise InputError(f"`{path}` must hold Matterport's Mask R-CNN or Keras' ResNet50; got {words}. {hint}")
