@@ -65,10 +65,10 @@ def score_cityscapes(
     """
     class_ap = np.full((len(iou_thresholds), len(class_ids)), np.nan)
     for column, class_id in enumerate(class_ids):
-        images = [own for own in (_select_class(image, class_id) for image in overlaps) if _has_any(own)]
+        images = [own for own in (select_class(image, class_id) for image in overlaps) if _has_any(own)]
         if any((image.truth_areas >= min_area).any() for image in images):
             for row, threshold in enumerate(iou_thresholds):
-                class_ap[row, column] = _area_under_curve([_decide(image, threshold, min_area) for image in images])
+                class_ap[row, column] = _area_under_curve([decide(image, threshold, min_area) for image in images])
     return class_ap
 
 
@@ -84,7 +84,7 @@ def count_official(overlaps: Sequence[Overlaps], class_ids: Sequence[int], min_a
     return [sum(int((image == class_id).sum()) for image in counted) for class_id in class_ids]
 
 
-def _select_class(image: Overlaps, class_id: int) -> Overlaps:
+def select_class(image: Overlaps, class_id: int) -> Overlaps:
     """Returns the predictions with pixels, in order of falling score, and the truths of one class."""
     order = np.argsort(-image.scores, kind="stable")
     own = order[((image.class_ids == class_id) & (image.areas > 0))[order]]
@@ -95,8 +95,14 @@ def _has_any(image: Overlaps) -> bool:
     return len(image.class_ids) + len(image.truth_ids) > 0
 
 
-def _decide(image: Overlaps, threshold: float, min_area: float) -> Outcomes:
-    """Decides on one class in one image: the first prediction that matches a truth is right, others are wrong."""
+def decide(image: Overlaps, threshold: float, min_area: float) -> Outcomes:
+    """Decides on one class in one image: the first prediction that matches a truth is right, others are wrong.
+
+    Args:
+        image: From `select_class`.
+        threshold: IoU above which a prediction matches a truth.
+        min_area: Pixels below which a truth is no truth.
+    """
     is_small = image.truth_areas < min_area
     hits = (image.ious > threshold)[:, ~is_small]
     is_right = (hits & (hits.cumsum(axis=0) == 1)).any(axis=1)
