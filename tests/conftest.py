@@ -32,6 +32,7 @@ install_import_hook(
         "maskrcnn.scoring",
         "maskrcnn.pictures",
         "maskrcnn.project",
+        "maskrcnn.report",
     ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",  # an int passes for a float
 )
