@@ -192,7 +192,7 @@ def round_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def fill_width(chart: alt.Chart | alt.LayerChart, title: str, height: int = 220) -> Spec:
-    """Returns the specification of a chart as wide as its container; the title stands in the page, where it can wrap."""
+    """Returns the specification of a chart as wide as its container; the page shows the title, where it can wrap."""
     sized = chart.properties(width="container", height=height, description=title)
     with alt.data_transformers.disable_max_rows():
         return sized.to_dict()

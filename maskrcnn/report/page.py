@@ -54,7 +54,8 @@ def write_script(path: Path, function: str, *arguments: Any) -> None:
 def write_library(path: Path) -> None:
     """Writes Vega-Lite, which draws the charts, as one script for use without a network."""
     release = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    path.write_text(f"(() => {{{vl_convert.javascript_bundle(None, vl_version=release)}}})();\n", encoding="utf-8")
+    bundle = vl_convert.javascript_bundle(None, vl_version=release)  # type: ignore[arg-type]  # None is the default
+    path.write_text(f"(() => {{{bundle}}})();\n", encoding="utf-8")
 
 
 def write_image(folder: Path, index: int, image: Image) -> None:

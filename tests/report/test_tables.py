@@ -15,9 +15,7 @@ PUBLISHED = {"flip": {"AP50": 0.611, "rAP": 0.36, "cAP_car": 0.722}}
 def sample(base: float, flip: float, spread: float) -> dict[str, dict[str, np.ndarray]]:
     """Returns replicates of both variants that differ by their own noise."""
     noise = np.random.default_rng(1).normal(0, spread, (2, 1000))
-    return {
-        name: dict.fromkeys(KEYS, ap + own) for name, ap, own in zip(OURS, (base, flip), noise, strict=True)
-    }
+    return {name: dict.fromkeys(KEYS, ap + own) for name, ap, own in zip(OURS, (base, flip), noise, strict=True)}
 
 
 def test_the_highest_rap_wins() -> None:
