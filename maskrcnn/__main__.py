@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_doctor)
     weights = commands.add_parser("weights", help="get and look at released weights").add_subparsers(required=True)
     command = weights.add_parser("fetch", help="download a released file to weights/ and verify it")
-    command.add_argument("name", help="coco or imagenet")
+    command.add_argument("name", help="coco, imagenet, imagenet_2019")
     command.set_defaults(run=_fetch)
     command = weights.add_parser("show", help="list the tensors of a weight file")
     command.add_argument("path", type=Path)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from jaxtyping import UInt16
+from jaxtyping import UInt8, UInt16
 
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Image, InstanceMap
@@ -101,7 +101,7 @@ def read_image(path: Path, image_shape: Shape, fit: str) -> Image:
     return fit_image(image, image_shape, fit)
 
 
-def fit_image(image: Image, image_shape: Shape, fit: str) -> Image:
+def fit_image(image: Image, image_shape: Shape, fit: str) -> UInt8[np.ndarray, "h w 3"]:
     """Brings an image to a size, averaging over areas when it shrinks.
 
     Args:

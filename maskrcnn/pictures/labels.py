@@ -18,7 +18,7 @@ from maskrcnn.project.notation import Image
 
 Color = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]
-Plate = UInt8[np.ndarray, "h w 3"]
+Plate = UInt8[np.ndarray, "_ _ 3"]
 
 FONT = "fonts/ttf/DejaVuSans.ttf"  # of matplotlib
 SIDE_BY_FONT = 55  # mean side of an image / height of its letters: still 9 pixels in a column of 700

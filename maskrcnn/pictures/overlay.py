@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from maskrcnn.pictures.labels import BLACK, Color, add_labels, choose_font_size, draw_plate
 from maskrcnn.project.notation import Image
@@ -54,7 +54,9 @@ def draw_overlay(image: Image, objects: Sequence[Drawn], opacity: float = OPACIT
     return picture
 
 
-def enlarge(image: Image, objects: Sequence[Drawn], smallest_width: int = SMALLEST_WIDTH) -> tuple[Image, list[Drawn]]:
+def enlarge(
+    image: Image, objects: Sequence[Drawn], smallest_width: int = SMALLEST_WIDTH
+) -> tuple[UInt8[np.ndarray, "h w 3"], list[Drawn]]:
     """Returns image and objects with every pixel repeated, if the image is narrower than a picture should be."""
     factor = max(1, round(smallest_width / image.shape[1]))
     if factor == 1:

@@ -175,18 +175,18 @@ def read_photo(source: Source) -> Photo | Broken:
     """Reads an image file at its own size, with its EXIF orientation applied."""
     try:
         content = np.fromfile(source.path, np.uint8)
+        if _ends_early(content[:8].tobytes(), content[-_TAIL:].tobytes()):
+            return Broken(source, "the file ends early; copy it again")
         image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if len(content) else None
     except (OSError, cv2.error) as fault:
         return Broken(source, str(fault))
     if image is None:
         return Broken(source, "it cannot be decoded as an image")
-    if _ends_early(content[:8].tobytes(), content[-_TAIL:].tobytes()):
-        return Broken(source, "the file ends early; copy it again")
     return Photo(source, None, image)
 
 
 def _ends_early(head: bytes, tail: bytes) -> bool:
-    """Returns whether a JPEG or PNG lacks its end; decoders accept it and fill the rest with grey."""
+    """Returns whether a JPEG or PNG lacks its end; some decoders fill the rest with grey."""
     ends = ((_JPEG_START, _JPEG_END), (_PNG_START, _PNG_END))
     return any(head.startswith(start) and end not in tail for start, end in ends)
 

@@ -8,10 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from maskrcnn import __main__
 from maskrcnn.__main__ import main
-from maskrcnn.cli import doctor
-from maskrcnn.network.weights.released import RELEASES, Release
+from maskrcnn.cli import doctor, download
+from maskrcnn.network.weights.released import FOLDER, RELEASES, Release
 
 
 def test_the_doctor_has_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,11 +20,19 @@ def test_the_doctor_has_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [None, [], ["models", "data"]]
 
 
-@pytest.mark.parametrize("words", [["surgeon"], ["weights", "fetch", "voc"]])
-def test_words_must_be_known(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_must_be_known(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(words)
-    assert f"invalid choice: '{words[-1]}'" in capsys.readouterr().err
+        main(["surgeon"])
+    assert "invalid choice: 'surgeon'" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="`name` must be one of coco, imagenet, imagenet_2019; got 'voc'"):
+        main(["weights", "fetch", "voc"])
+
+
+def test_the_help_names_the_released_files(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in ((["fetch"], ", ".join(RELEASES)), ([], f"to {FOLDER}/ and verify it")):
+        with pytest.raises(SystemExit, match="0"):
+            main(["weights", *words, "--help"])
+        assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -38,7 +45,7 @@ def test_released_weights_are_fetched(
         fetched.append(release)
         return folder / release.file
 
-    monkeypatch.setattr(__main__, "fetch", fetch)
+    monkeypatch.setattr(download, "fetch", fetch)
     assert main(["weights", "fetch", name]) == 0
     assert fetched == [RELEASES[name]]
     assert capsys.readouterr().out == f"weights/{RELEASES[name].file}\n"
