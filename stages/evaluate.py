@@ -40,6 +40,7 @@ from maskrcnn.scoring.rows import (
     error_counts,
     error_table,
     iou_row,
+    loose_row,
     per_image_row,
 )
 from maskrcnn.scoring.threads import map_in_threads
@@ -86,13 +87,12 @@ def write_scores(metrics: Path, variant: str, records: Records, overlaps: Sequen
     official = list(official_label_ids(records.catalogue))
     official_names, min_area = [class_names[class_id] for class_id in official], scale_min_area(records.image_shape)
     cityscapes_ap = score_cityscapes(overlaps, official, min_area)
-    averages = average_row(per_image, cityscapes_ap, coco_ap)
-    by_class = class_row("cityscapes_AP", cityscapes_ap, official_names)
+    by_class = per_image_row(per_image, class_names, records.digest) | loose_row(cityscapes_ap, coco_ap)
+    by_class |= class_row("cityscapes_AP", cityscapes_ap, official_names)
     by_class |= class_row("coco_AP", coco_ap, class_names[1:])
     by_class |= count_row("instances", per_image.class_instances[1:].tolist(), class_names[1:])
     by_class |= count_row("cityscapes_instances", count_official(overlaps, official, min_area), official_names)
-    counted = per_image_row(per_image, class_names, records.digest)
-    write_metrics(metrics / f"test/{variant}.json", averages | counted)
+    write_metrics(metrics / f"test/{variant}.json", average_row(per_image, cityscapes_ap, coco_ap))
     write_metrics(metrics / f"iou/{variant}.json", iou_row(per_image))
     write_metrics(metrics / f"classes/{variant}.json", by_class)
 

@@ -63,7 +63,7 @@ def find_interval(samples: Samples, confidence: float = CONFIDENCE) -> tuple[flo
 def resample(
     matches: Sequence[Matches], overlaps: Sequence[Overlaps], official: Sequence[int], min_area: float, weights: Weights
 ) -> dict[str, Samples]:
-    """Returns the averages of the three protocols on every replicate, by the names of `average_row`.
+    """Returns the averages of the three protocols on every replicate, by the names of `average_row` and `loose_row`.
 
     Args:
         matches: One per image, at the ten thresholds of COCO.

@@ -44,13 +44,13 @@ def read_scores(metrics: Path, variants: Iterable[str], splits: Iterable[str]) -
     def read(folder: str, names: Iterable[str], stage: str) -> dict[str, Metrics]:
         return {name: read_metrics(metrics / folder / f"{name}.json", stage.format(name)) for name in names}
 
-    def join(folder: str, names: Iterable[str]) -> dict[str, Metrics]:
-        test, iou = (read(f"{folder}{table}", names, "evaluate@{}") for table in ("test", "iou"))
-        return {name: test[name] | iou[name] for name in test}
+    def join(tables: Iterable[str], names: Iterable[str]) -> dict[str, Metrics]:
+        rows = [read(table, names, "evaluate@{}") for table in tables]
+        return {name: {key: value for row in rows for key, value in row[name].items()} for name in names}
 
     return Scores(
-        ours=join("", variants),
-        published=join("published_2021/", PUBLISHED),
+        ours=join(("test", "classes", "iou"), variants),
+        published=join(("published_2021/test", "published_2021/iou"), PUBLISHED),
         errors=read("errors", variants, "evaluate@{}"),
         ceilings=read("ceilings", CEILINGS, "ceilings"),
         counts=read("data", splits, "preprocess@{}"),

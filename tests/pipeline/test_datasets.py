@@ -43,7 +43,11 @@ def check_study(root: Path, images: int) -> None:
     dvc(root, "repro")
     params = read_yaml(root / "params.yaml")
     for name in params["variants"]:
-        scores = json.loads((root / f"metrics/test/{name}.json").read_text())
+        scores = {
+            key: value
+            for table in ("test", "classes")
+            for key, value in json.loads((root / f"metrics/{table}/{name}.json").read_text()).items()
+        }
         assert scores["images"] == images
         assert 0 <= scores["AP50"] <= 1
         named = {key.removeprefix("cAP_") for key in scores if key.startswith("cAP_")}

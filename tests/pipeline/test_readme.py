@@ -21,7 +21,14 @@ COLUMNS = {"AP50": "AP50", "rAP": "rAP"} | {name: f"cAP_{name}" for name in CLAS
 def make_table() -> str:
     """Returns the scores of all variants as Markdown."""
     variants = read_yaml(ROOT / "params.yaml")["variants"]
-    scores = {name: json.loads((ROOT / f"metrics/test/{name}.json").read_text()) for name in variants}
+    scores = {
+        name: {
+            key: value
+            for table in ("test", "classes")
+            for key, value in json.loads((ROOT / f"metrics/{table}/{name}.json").read_text()).items()
+        }
+        for name in variants
+    }
     rows = [[name, *(f"{values[key]:.3f}" for key in COLUMNS.values())] for name, values in scores.items()]
     lines = [["variant", *COLUMNS], ["---"] * (1 + len(COLUMNS)), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

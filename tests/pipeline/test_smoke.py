@@ -84,8 +84,15 @@ def clean(repository: Path) -> Path:
 def test_every_variant_is_scored(clean: Path) -> None:
     for name in read_yaml(clean / "params.yaml")["variants"]:
         scores = json.loads((clean / f"metrics/test/{name}.json").read_text())
+        assert scores.keys() <= {"AP50", "rAP", "cityscapes_AP", "coco_AP"}
         assert 0 <= scores["AP50"] <= 1
         assert f" {name} " in (clean / "metrics/tables.md").read_text()
+
+
+def test_the_metrics_fit_into_a_terminal(clean: Path) -> None:
+    rows = dvc(clean, "metrics", "show").splitlines()
+    assert len(rows) == 1 + len(read_yaml(clean / "params.yaml")["variants"])
+    assert max(map(len, rows)) <= 100
 
 
 def test_second_run_does_nothing(clean: Path) -> None:

@@ -12,8 +12,9 @@ from tests.stages.drawn import write_json, write_params
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for name, ap in (("base", 0.5), ("flip", 0.75)):
-        row = {"AP50": ap, "rAP": 0.25, "cAP_car": 1, "images": 3, "images_without_truth": 0, "images_car": 2}
-        write_json(tmp_path / f"metrics/test/{name}.json", row)
+        write_json(tmp_path / f"metrics/test/{name}.json", {"AP50": ap, "rAP": 0.25, "coco_AP": 0.125})
+        row = {"cAP_car": 1, "coco_AP50": 0.5, "coco_AP_car": 1, "images": 3, "images_car": 2, "test_set": 7}
+        write_json(tmp_path / f"metrics/classes/{name}.json", row)
         write_json(tmp_path / f"metrics/iou/{name}.json", {"AP50": ap, "AP95": 0})
     write_params(tmp_path)
     return tmp_path
@@ -25,7 +26,7 @@ def read(root: Path) -> dict[str, float]:
 
 def test_all_average_precisions_in_one_flat_row(root: Path) -> None:
     main(root)
-    assert read(root) == {"AP50": 0.5, "rAP": 0.25, "cAP_car": 1, "AP95": 0}
+    assert read(root) == {"AP50": 0.5, "rAP": 0.25, "coco_AP": 0.125, "cAP_car": 1, "coco_AP50": 0.5, "AP95": 0}
 
 
 def test_the_variant_is_a_parameter(root: Path) -> None:

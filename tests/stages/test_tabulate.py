@@ -112,9 +112,9 @@ def test_variants_that_left_params_leave_the_comparison_and_no_metrics(root: Pat
 
 
 def test_variants_of_other_test_images_are_refused(root: Path) -> None:
-    row = json.loads((root / "metrics/test/flip.json").read_text())
-    write_json(root / "metrics/test/flip.json", row | {"test_set": 8})
-    with pytest.raises(InputError, match=r"test/flip\.json` must be scored .*, test_set 7; got .*, test_set 8\."):
+    row = json.loads((root / "metrics/classes/flip.json").read_text())
+    write_json(root / "metrics/classes/flip.json", row | {"test_set": 8})
+    with pytest.raises(InputError, match=r"classes/flip\.json` must be scored .*, test_set 7; got .*, test_set 8\."):
         main(root)
     assert not (root / "metrics/tables.md").exists()
 
