@@ -104,7 +104,7 @@ def test_official_scores(root) -> None:
     assert row["cityscapes_AP50"] == pytest.approx((11 / 12 + 1 / 2) / 2, abs=5e-7)
     # From 0.60 on cars are 1 of 2, with two alarms: precisions 1, 1/3 at 1/2, 1/2: 1/2.
     assert read(root, "classes")["cityscapes_AP_car"] == pytest.approx((2 * 11 / 12 + 8 / 2) / 10, abs=5e-7)
-    assert {name for name in read(root, "classes") if name.startswith("cityscapes_AP")} == {
+    assert {name for name in read(root, "classes") if name.startswith("cityscapes_AP_")} == {
         "cityscapes_AP_car", "cityscapes_AP_person"
     }  # fmt: skip
 
