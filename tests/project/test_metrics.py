@@ -1,6 +1,8 @@
 """Metrics as files: six digits, finite, flat."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +74,16 @@ def test_published_scores_agree_with_each_other() -> None:
         assert test["AP50"] == by_iou["AP50"]
     best = json.loads((published / "test/freeze_rpn_fpn.json").read_text())
     assert (best["AP50"], best["cAP_car"], best["cAP_truck"], best["cAP_train"]) == (0.623, 0.745, 0.242, 0)
+
+
+def test_dvc_shows_a_score_that_is_left_out_as_a_dash(tmp_path: Path) -> None:
+    def dvc(*words: str) -> str:
+        command = [sys.executable, "-m", "dvc", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    dvc("init", "--no-scm", "--quiet")
+    write_metrics(tmp_path / "test/base.json", {"AP50": 0.5, "cAP_train": 0.0})
+    write_metrics(tmp_path / "test/flip.json", {"AP50": 0.25})
+    write_metrics(tmp_path / "test/none.json", {})
+    rows = [line.replace(" ", "") for line in dvc("metrics", "show", "--md", "test").splitlines() if ".json" in line]
+    assert rows == ["|test/base.json|0.5|0.0|", "|test/flip.json|0.25|-|", "|test/none.json|-|-|"]
