@@ -21,7 +21,7 @@ from maskrcnn.project.config import DRAWN, SYNTHETIC, Runtime
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.runtime import advise_installation
-from maskrcnn.readers.cityscapes import IMAGE_END, POLYGONS_END
+from maskrcnn.readers.folders import IMAGE_END, POLYGONS_END
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
 BACKENDS = ("tensorflow", "tensorflow-cpu", "jax", "jax-cuda12-plugin")

@@ -13,14 +13,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from maskrcnn.data import images
+from maskrcnn.data import image_files, images
 from maskrcnn.data.images import Shape, read_image
 from maskrcnn.data.records import Records
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Image
 
-MAKER = sha256(cv2.__version__.encode() + Path(images.__file__).read_bytes()).hexdigest()
+_CODE = Path(images.__file__).read_bytes() + Path(image_files.__file__).read_bytes()
+MAKER = sha256(cv2.__version__.encode() + _CODE).hexdigest()
 STAMP_BYTES = 32
 GIGABYTE = 1e9
 

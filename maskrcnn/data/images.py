@@ -1,17 +1,15 @@
-"""Image files: their size, their pixels, and how both get to the size that the network sees.
+"""Images, and how they get to the size that the network sees.
 
 An image and its instance map are resized by the same rule, so that both lie on one grid.
 """
 
-import os
-from os import SEEK_END
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from maskrcnn.data.image_files import check_data, decode_image, open_image
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Image, InstanceMap
 
@@ -20,65 +18,11 @@ Shape = tuple[int, int]
 STRETCH, LETTERBOX = "stretch", "letterbox"
 FITS = (STRETCH, LETTERBOX)
 
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of segments that state the image's size
-
-
-def check_image(path: Path, image_shape: Shape) -> None:
-    """Refuses a file that is not a whole PNG or JPEG of this size, without decoding it.
-
-    Args:
-        path: The image.
-        image_shape: Height and width that it must have, in pixels.
-
-    Raises:
-        InputError: if the file is no PNG or JPEG, ends early, or has another size.
-    """
-    with path.open("rb") as file:
-        head = file.read(24)
-        if head.startswith(_PNG_START):
-            shape = (int.from_bytes(head[20:24]), int.from_bytes(head[16:20]))
-            is_whole = _read_tail(file, len(_PNG_END)) == _PNG_END
-        elif head.startswith(_JPEG_START):
-            shape = _read_jpeg_shape(file)
-            # Some cameras append metadata after the end of the image.
-            is_whole = _JPEG_END in _read_tail(file, min(_size(file) - file.tell(), 65536))
-        else:
-            raise InputError(f"`{path}` must be a PNG or JPEG image; got a file that begins with {head[:8]!r}.")
-    if not is_whole:
-        raise InputError(f"`{path}` must be a whole image; got one that ends early. Copy it again.")
-    if shape != tuple(image_shape):
-        hint = " Its EXIF orientation is not applied." if shape[::-1] == tuple(image_shape) else ""
-        raise InputError(f"`{path}` must have height and width {tuple(image_shape)}, as annotated; got {shape}.{hint}")
-
-
-def _read_jpeg_shape(file: BinaryIO) -> Shape:
-    """Returns the height and width that the frame header states, and leaves the file behind it; (0, 0) without one."""
-    file.seek(2)
-    while (head := file.read(9)) and len(head) == 9 and head[0] == 0xFF:
-        if head[1] in _JPEG_FRAMES:
-            return int.from_bytes(head[5:7]), int.from_bytes(head[7:9])
-        # A marker may be padded with bytes 0xFF; a segment's length includes the two bytes that state it.
-        file.seek((1 if head[1] == 0xFF else 2 + int.from_bytes(head[2:4])) - 9, 1)
-    return 0, 0
-
-
-def _read_tail(file: BinaryIO, length: int) -> bytes:
-    """Returns the last bytes of a file."""
-    file.seek(-min(length, _size(file)), SEEK_END)
-    return file.read()
-
-
-def _size(file: BinaryIO) -> int:
-    """Returns the length of a file in bytes, without moving in it."""
-    return os.fstat(file.fileno()).st_size
-
 
 def read_image(path: Path, image_shape: Shape, fit: str) -> Image:
     """Reads an image and brings it to a size, averaging over areas when it shrinks.
 
-    Pixels are taken as stored; an EXIF orientation is ignored.
+    Pixels are taken as stored, for the truth was annotated so; an EXIF orientation is ignored. See `read_photo`.
 
     Args:
         path: A PNG or JPEG file.
@@ -90,15 +34,9 @@ def read_image(path: Path, image_shape: Shape, fit: str) -> Image:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it cannot be decoded.
+        InputError: if it is no PNG or JPEG, or cannot be decoded.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` must exist; see `data.root`.")
-    content = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if len(content) else None
-    if image is None:
-        raise InputError(f"`{path}` must be an image that can be decoded; got a damaged file. Copy it again.")
-    return fit_image(image, image_shape, fit)
+    return fit_image(decode_image(open_image(path)), image_shape, fit)
 
 
 def fit_image(image: Image, image_shape: Shape, fit: str) -> UInt8[np.ndarray, "h w 3"]:
@@ -118,6 +56,26 @@ def fit_image(image: Image, image_shape: Shape, fit: str) -> UInt8[np.ndarray, "
         shrinks = height * width < raw_shape[0] * raw_shape[1]
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return _pad(image, image_shape)
+
+
+def read_photo(path: Path) -> Image:
+    """Reads an image at its own size, turned as its EXIF orientation says: as viewers show it.
+
+    For images without truth; `read_image` is for those of a data set.
+
+    Args:
+        path: A PNG or JPEG file.
+
+    Returns:
+        Red, green, blue.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is no PNG or JPEG, or cannot be decoded.
+    """
+    file = open_image(path)
+    check_data(file)
+    return decode_image(file, upright=True)
 
 
 def resize_map(instance_map: InstanceMap, image_shape: Shape, fit: str) -> UInt16[np.ndarray, "h w"]:

@@ -6,7 +6,6 @@ in painter's order, points `(x, y)` in pixels. In the published archives IMAGES 
 index the class names of the catalogue.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +16,13 @@ import numpy as np
 from jaxtyping import UInt16
 
 from maskrcnn.data.catalogue import Catalogue, Classes, assign_labels
-from maskrcnn.data.frames import Frame, Truth, quote_paths
-from maskrcnn.data.images import Shape, check_image
+from maskrcnn.data.frames import Frame, Truth
+from maskrcnn.data.image_files import MAX_PIXELS, Shape, check_image
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import InstanceMap
-from maskrcnn.readers.polygons import Points, paint_polygons
+from maskrcnn.readers.folders import IMAGE_END, POLYGONS_END, list_frames
+from maskrcnn.readers.json_files import MAX_COORDINATE, quote, read_json
+from maskrcnn.readers.polygons import Points, count_crossings, paint_polygons
 
 CLASS_NAMES = (
     "background",
@@ -41,11 +42,8 @@ LABEL_IDS = {
 
 MAX_OBJECTS = np.iinfo(np.uint16).max  # of one image: `paint_objects` numbers them in 16 bits
 
-IMAGE_END, POLYGONS_END = "_leftImg8bit.png", "_gtFine_polygons.json"
-_ADVICE = (
-    "Download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from the Cityscapes site (free after "
-    "registration) and unpack both there, or let `dvc repro` draw the synthetic city: `git checkout params.yaml`."
-)
+MAX_BYTES = 10_000_000  # of an annotation; those of Cityscapes have less than 1 MB
+MAX_CROSSINGS = 3_000_000  # of edges and rows; painting needs time and memory in proportion
 
 
 @dataclass(frozen=True)
@@ -157,24 +155,8 @@ def read_frames(
         InputError: if the choice of classes does not fit.
     """
     catalogue = make_catalogue(classes)
-    if cities is None:
-        cities = sorted(path.name for path in (root / images).glob("*") if path.is_dir())
-    folders = [root / part / city for city in cities for part in (images, truth)] or [root / images]
-    if missing := [path for path in folders if not path.is_dir()]:
-        raise FileNotFoundError(f"`{root}` must hold {quote_paths(missing)}; got no such folder. {_ADVICE}")
-    pictured, annotated = _list_names(root / images, cities, IMAGE_END), _list_names(root / truth, cities, POLYGONS_END)
-    absent = [root / truth / f"{name}{POLYGONS_END}" for name in pictured - annotated]
-    absent += [root / images / f"{name}{IMAGE_END}" for name in annotated - pictured]
-    if absent:
-        raise FileNotFoundError(
-            f"`{root}` must hold an annotation for every image and an image for every annotation; "
-            f"got no {quote_paths(sorted(absent))}. Unpack the archives again."
-        )
-    empty = sorted({*cities} - {name.partition("/")[0] for name in pictured})
-    if empty or not pictured:
-        raise FileNotFoundError(f"`{root / images}` must hold images of every city; got none of {empty or 'any'}.")
-    files = sorted(pictured, key=lambda name: name.rpartition("/")[2])
-    return [make_frame(root, images, truth, name, image_shape, catalogue) for name in files], catalogue
+    names = list_frames(root, images, truth, cities)
+    return [make_frame(root, images, truth, name, image_shape, catalogue) for name in names], catalogue
 
 
 def make_frame(
@@ -190,12 +172,6 @@ def make_frame(
     return CityscapesFrame(root, image_file, name.rpartition("/")[2], polygons_file, image_shape, catalogue)
 
 
-def _list_names(folder: Path, cities: Sequence[str], ending: str) -> set[str]:
-    """Returns `CITY/NAME` of every file with this ending."""
-    paths = [path for city in cities for path in (folder / city).glob(f"*{ending}")]
-    return {f"{path.parent.name}/{path.name.removesuffix(ending)}" for path in paths}
-
-
 def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
     """Reads the polygons of one image, without those marked as deleted.
 
@@ -204,22 +180,23 @@ def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
         image_shape: Height and width that the annotation must state, in pixels; None accepts any.
 
     Raises:
-        InputError: naming file, object and rule, if the file is not JSON, lacks a key, has another size, an
-            unknown label, a polygon of fewer than 3 points or a point that is not a finite pair.
+        InputError: naming file, object and rule, if the file is no JSON, see `read_json`, has another size, an
+            unknown label, a polygon of fewer than 3 points, a point far away or not a pair, or outlines that cross
+            too many rows.
     """
-    try:
-        content = json.loads(path.read_bytes())
-        stated_shape = (content["imgHeight"], content["imgWidth"])
-        listed = list(content["objects"])
-    except (ValueError, KeyError, TypeError) as fault:
-        raise InputError(f"`{path}` must be JSON with imgHeight, imgWidth and objects; got {fault!r}.") from fault
+    content = read_json(path, ("imgHeight", "imgWidth", "objects"), MAX_BYTES)
+    stated_shape, listed = (content["imgHeight"], content["imgWidth"]), content["objects"]
     if not all(type(side) is int and side > 0 for side in stated_shape):
-        raise InputError(f"`{path}` must state imgHeight and imgWidth in whole pixels; got {stated_shape}.")
+        raise InputError(f"`{path}` must state imgHeight and imgWidth in whole pixels; got {quote(stated_shape)}.")
     if image_shape is not None and stated_shape != tuple(image_shape):
         raise InputError(
             f"`{path}` must state imgHeight, imgWidth {tuple(image_shape)} as `data.image_shape` does; "
             f"got {stated_shape}."
         )
+    if stated_shape[0] * stated_shape[1] > MAX_PIXELS:
+        raise InputError(f"`{path}` must state at most {MAX_PIXELS} pixels; got {stated_shape}.")
+    if not isinstance(listed, list):
+        raise InputError(f"`{path}` must have its objects in a list; got {quote(listed)}.")
     if len(listed) > MAX_OBJECTS:
         raise InputError(f"`{path}` must have at most {MAX_OBJECTS} objects; got {len(listed)}.")
     objects = tuple(
@@ -228,26 +205,32 @@ def read_annotation(path: Path, image_shape: Shape | None) -> Annotation:
         if not (isinstance(item, dict) and item.get("deleted"))
     )
     _check_instances(objects, path)
+    crossings = count_crossings([item.polygon for item in objects], stated_shape[0])
+    if crossings > MAX_CROSSINGS:
+        raise InputError(
+            f"`{path}` must have outlines that cross at most {MAX_CROSSINGS} rows, all together; got {crossings}."
+        )
     return Annotation(*stated_shape, objects)
 
 
 def _read_object(item: Any, where: str) -> Object:
     """Returns one object of the file; `where` begins the error."""
     if not isinstance(item, dict) or not {"label", "polygon"} <= item.keys():
-        raise InputError(f"{where} must have the keys label and polygon; got {str(item)[:80]}.")
-    label = item["label"]
+        raise InputError(f"{where} must have the keys label and polygon; got {quote(item)}.")
+    label, polygon = item["label"], item["polygon"]
     if not isinstance(label, str) or not {label, label.removesuffix("group")} & LABEL_IDS.keys():
-        raise InputError(f"{where} must have a label of Cityscapes; got {label!r}.")
-    try:
-        points = np.asarray(item["polygon"])
-    except ValueError:  # rows of unequal length
-        points = np.empty(0, object)
-    if points.dtype.kind not in "if" or points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
-        raise InputError(f"{where} must have at least 3 points (x, y); got {str(item['polygon'])[:80]}.")
-    is_finite = np.isfinite(points).all(axis=1)
-    if not is_finite.all():
-        raise InputError(f"{where} must have finite points; got {points[~is_finite][0].tolist()}.")
-    return Object(label, points.astype(np.float64))
+        raise InputError(f"{where} must have a label of Cityscapes; got {quote(label)}.")
+    if not isinstance(polygon, list) or len(polygon) < 3 or not all(map(_is_point, polygon)):
+        raise InputError(f"{where} must have at least 3 points (x, y); got {quote(polygon)}.")
+    for point in polygon:
+        if not all(abs(value) <= MAX_COORDINATE for value in point):
+            raise InputError(f"{where} must have points of at most {MAX_COORDINATE:.0f} pixels; got {quote(point)}.")
+    return Object(label, np.array(polygon, np.float64))
+
+
+def _is_point(point: Any) -> bool:
+    """Returns whether a value of JSON is a pair of numbers."""
+    return isinstance(point, list) and len(point) == 2 and all(type(value) in (int, float) for value in point)
 
 
 def _check_instances(objects: Sequence[Object], path: Path) -> None:

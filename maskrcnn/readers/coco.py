@@ -5,10 +5,10 @@ crowds are painted first, then larger masks before smaller ones, so that a small
 one stays whole. Of masks of equal area the later one is on top.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isfile  # takes any text, where Path.is_file refuses what is too long for a name
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +18,9 @@ from pycocotools import mask as run_lengths
 
 from maskrcnn.data.catalogue import MAX_ID, Catalogue, Classes, assign_labels
 from maskrcnn.data.frames import Frame, Truth, quote_paths
-from maskrcnn.data.images import Shape, check_image
+from maskrcnn.data.image_files import MAX_PIXELS, Shape, check_image
 from maskrcnn.project.errors import InputError
+from maskrcnn.readers.json_files import quote, read_json
 from maskrcnn.readers.segmentations import encode_mask
 
 INSTANCE_BASE = Catalogue.instance_base
@@ -108,7 +109,7 @@ def read_frames(
         CocoFrame(
             root=root,
             image_file=str(PurePosixPath(images, entry["file_name"])),
-            name=str(PurePosixPath(entry["file_name"]).with_suffix("")).replace("/", "_"),
+            name=_name_frame(entry["file_name"], f"`{path}`, image {key},"),
             image_shape=(entry["height"], entry["width"]),
             annotations=tuple(annotations[key]),
         )
@@ -116,6 +117,14 @@ def read_frames(
     ]
     _check_images(path, frames, image_shape)
     return sorted(frames, key=lambda frame: frame.name), catalogue
+
+
+def _name_frame(file_name: str, where: str) -> str:
+    """Returns the name of the frame of an image file; `where` begins the error."""
+    file = PurePosixPath(file_name)
+    if not file.name or "\0" in file_name:
+        raise InputError(f"{where} must have the file_name of a file; got {quote(file_name)}.")
+    return str(file.with_suffix("")).replace("/", "_")
 
 
 def make_catalogue(
@@ -172,14 +181,11 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; see `data.root` and `truth` of the split.")
     names = ("images", "annotations", "categories")
-    try:
-        content = json.loads(path.read_bytes())
-        lists = {name: content[name] for name in names}
-    except (ValueError, KeyError, TypeError, RecursionError) as fault:
-        raise InputError(f"`{path}` must be JSON with {', '.join(names)}; got {fault!r}.") from fault
+    content = read_json(path, names)
+    lists = {name: content[name] for name in names}
     for name, entries in lists.items():
         if not isinstance(entries, list) or (name != "annotations" and not entries):
-            raise InputError(f"`{path}` must have {name} in a list; got {str(entries)[:80]}.")
+            raise InputError(f"`{path}` must have {name} in a list; got {quote(entries)}.")
     return lists
 
 
@@ -191,7 +197,7 @@ def _index(path: Path, content: Mapping[str, list[Any]], part: str, **types: typ
         where = f"`{path}`, entry {place} of {part},"
         if not isinstance(entry, dict) or any(type(entry.get(key)) is not kind for key, kind in types.items()):
             rule = ", ".join(f"{key} ({kind.__name__})" for key, kind in types.items())
-            raise InputError(f"{where} must have {rule}; got {str(entry)[:80]}.")
+            raise InputError(f"{where} must have {rule}; got {quote(entry)}.")
         if entry["id"] in found:
             raise InputError(f"{where} must have an id of its own; got {entry['id']} again.")
         found[entry["id"]] = entry
@@ -210,7 +216,7 @@ def _read_annotations(
         if entry["category_id"] not in class_ids:
             raise InputError(f"{where} must have the category_id of a category; got {entry['category_id']}.")
         if entry.get("iscrowd", 0) not in (0, 1):
-            raise InputError(f"{where} must have an iscrowd of 0 or 1; got {entry['iscrowd']!r}.")
+            raise InputError(f"{where} must have an iscrowd of 0 or 1; got {quote(entry['iscrowd'])}.")
         class_id, is_crowd = class_ids[entry["category_id"]], entry.get("iscrowd", 0) == 1
         annotations[entry["image_id"]].append(Annotation(where, class_id, is_crowd, entry.get("segmentation")))
     if (most := max(map(len, annotations.values()))) > MAX_ID:
@@ -224,6 +230,8 @@ def _check_images(path: Path, frames: Sequence[CocoFrame], image_shape: Shape | 
         where = f"`{path}`, image {frame.image_file},"
         if min(frame.image_shape) < 1:
             raise InputError(f"{where} must have a positive height and width; got {frame.image_shape}.")
+        if frame.image_shape[0] * frame.image_shape[1] > MAX_PIXELS:
+            raise InputError(f"{where} must have at most {MAX_PIXELS} pixels; got {frame.image_shape}.")
         if image_shape is not None and frame.image_shape != tuple(image_shape):
             raise InputError(
                 f"{where} must have height and width {tuple(image_shape)} as `data.image_shape` does; "
@@ -234,5 +242,5 @@ def _check_images(path: Path, frames: Sequence[CocoFrame], image_shape: Shape | 
     name, count = Counter(frame.name for frame in frames).most_common(1)[0]
     if count > 1:
         raise InputError(f"`{path}` must have unique file names, without their endings; got {name} {count} times.")
-    if missing := [frame.image_path for frame in frames if not frame.image_path.is_file()]:
+    if missing := [frame.image_path for frame in frames if not isfile(frame.image_path)]:
         raise FileNotFoundError(f"`{path}` must name images that exist; got no {quote_paths(missing)}.")

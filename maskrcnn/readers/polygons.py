@@ -63,12 +63,24 @@ def find_spans(polygons: Sequence[Points], image_shape: tuple[int, int]) -> Span
     return spans[start < stop]
 
 
+def count_crossings(polygons: Sequence[Points], height: int) -> int:
+    """Returns how often edges cross the middle line of a row; `find_spans` needs memory in proportion.
+
+    Args:
+        polygons: Corners of each polygon.
+        height: Of the image in pixels.
+    """
+    if not polygons:
+        return 0
+    first_row, row_stop = _find_rows(*_list_edges(polygons), height)
+    return int((row_stop - first_row).sum())
+
+
 def _find_crossings(polygons: Sequence[Points], height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns polygon, row and x of every point where an edge meets the middle line of a row."""
     if not polygons:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    tail = np.concatenate(polygons)
-    head = np.concatenate([np.roll(points, -1, axis=0) for points in polygons])
+    tail, head = _list_edges(polygons)
     polygon = np.repeat(np.arange(len(polygons)), [len(points) for points in polygons])
 
     first_row, row_stop = _find_rows(tail, head, height)
@@ -82,6 +94,11 @@ def _find_crossings(polygons: Sequence[Points], height: int) -> tuple[np.ndarray
     dx, dy = (head - tail)[edge].T.astype(np.float32)
     x = tail[edge, 0].astype(np.float32) + below * (dx / dy)
     return polygon[edge], row, x.astype(np.float64)
+
+
+def _list_edges(polygons: Sequence[Points]) -> tuple[Points, Points]:
+    """Returns the corner that each edge begins at, and the one that it ends at."""
+    return np.concatenate(polygons), np.concatenate([np.roll(points, -1, axis=0) for points in polygons])
 
 
 def _find_rows(tail: Points, head: Points, height: int) -> tuple[np.ndarray, np.ndarray]:

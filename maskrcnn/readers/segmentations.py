@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 from pycocotools import mask as run_lengths
 
 from maskrcnn.data.images import Shape
 from maskrcnn.project.errors import InputError
+from maskrcnn.readers.json_files import MAX_COORDINATE, quote
 
-MAX_COORDINATE = 1e5  # pixels; pycocotools needs memory in proportion to the length of an edge
+MAX_OUTLINE = 1_000_000  # pixels; pycocotools needs time and memory in proportion to the length of the outline
 
 RunLengths = dict[str, Any]
 
@@ -29,14 +31,18 @@ def encode_mask(segmentation: Any, image_shape: Shape, where: str) -> RunLengths
     """
     if isinstance(segmentation, list) and segmentation:
         polygons = [_read_polygon(polygon, where) for polygon in segmentation]
+        if (length := sum(map(_measure_outline, polygons))) > MAX_OUTLINE:
+            raise InputError(f"{where} must have outlines of at most {MAX_OUTLINE} pixels; got {length:.0f}.")
         return run_lengths.merge(run_lengths.frPyObjects(polygons, *image_shape))
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise InputError(f"{where} must have polygons or run lengths as segmentation; got {str(segmentation)[:80]}.")
+        raise InputError(f"{where} must have polygons or run lengths as segmentation; got {quote(segmentation)}.")
     if segmentation["size"] != list(image_shape):
-        raise InputError(f"{where} must have run lengths of size {list(image_shape)}; got {segmentation['size']}.")
+        raise InputError(
+            f"{where} must have run lengths of size {list(image_shape)}; got {quote(segmentation['size'])}."
+        )
     counts = segmentation["counts"]
     if not _fills(counts, image_shape):
-        raise InputError(f"{where} must have run lengths that fill the image; got {str(counts)[:80]!r}.")
+        raise InputError(f"{where} must have run lengths that fill the image; got {quote(counts)}.")
     if isinstance(counts, str):
         return {"size": list(image_shape), "counts": counts.encode()}
     return run_lengths.frPyObjects({"size": list(image_shape), "counts": counts}, *image_shape)
@@ -55,11 +61,17 @@ def _fills(counts: Any, image_shape: Shape) -> bool:
     return is_list and sum(counts) == pixels
 
 
+def _measure_outline(polygon: list[float]) -> float:
+    """Returns the length of an outline in pixels, at least one for each edge."""
+    points = np.reshape(polygon, (-1, 2))
+    return float(np.maximum(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1), 1).sum())
+
+
 def _read_polygon(polygon: Any, where: str) -> list[float]:
     """Returns the corners `[x, y, x, y, ...]` of one polygon."""
     is_list = isinstance(polygon, list) and all(type(value) in (int, float) for value in polygon)
     if not is_list or len(polygon) < 6 or len(polygon) % 2:
-        raise InputError(f"{where} must have polygons of at least 3 points x, y; got {str(polygon)[:80]}.")
+        raise InputError(f"{where} must have polygons of at least 3 points x, y; got {quote(polygon)}.")
     if not all(abs(value) <= MAX_COORDINATE for value in polygon):  # not a number is not
-        raise InputError(f"{where} must have finite points, at most {MAX_COORDINATE:.0f}; got {str(polygon)[:80]}.")
+        raise InputError(f"{where} must have finite points, at most {MAX_COORDINATE:.0f}; got {quote(polygon)}.")
     return [float(value) for value in polygon]

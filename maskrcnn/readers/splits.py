@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import cv2
 
 from maskrcnn.data.frames import Frame
-from maskrcnn.data.images import Shape
+from maskrcnn.data.image_files import Shape, check_pixels
 from maskrcnn.data.records import Record, build_record
 from maskrcnn.project.errors import InputError
 
@@ -65,8 +65,12 @@ def _map(build: Callable[[Frame], Outcome], frames: Sequence[Frame]) -> Iterator
 
 
 def _try_build(frame: Frame, image_shape: Shape, mini_mask_shape: Shape, fit: str, instance_map: bool) -> Outcome:
-    """Returns the record of a frame, or what is wrong with its files, so that one run finds all faults."""
+    """Returns the record of a frame, or what is wrong with its files, so that one run finds all faults.
+
+    Pixels are decoded for their check alone: a training would meet the damage hours later.
+    """
     try:
+        check_pixels(frame.image_path)
         return build_record(frame, image_shape, mini_mask_shape, fit, instance_map)
     except InputError as fault:
         return fault

@@ -10,7 +10,8 @@ from maskrcnn.project.config import Data, Hyperparameters, Split, Study
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_whole
 from maskrcnn.project.rules import check_params, tell_few_images
-from maskrcnn.readers.cityscapes import IMAGE_END, make_catalogue
+from maskrcnn.readers.cityscapes import make_catalogue
+from maskrcnn.readers.folders import IMAGE_END, list_files, list_folders
 
 SELECTED = "tuning/selected.yaml"  # hyperparameters that the stage `select_best` writes
 VALIDATIONS = {  # the split that each training is validated on
@@ -115,12 +116,7 @@ def count_drawn(study: Study, split: Split) -> int:
 def count_images(folder: Path, cities: Iterable[str] | None) -> int:
     """Returns how many images lie in the folders of some cities; of all where the cities are None."""
     folders = list_folders(folder) if cities is None else [folder / city for city in cities]
-    return sum(len(list(city.glob(f"*{IMAGE_END}"))) for city in folders)
-
-
-def list_folders(folder: Path) -> list[Path]:
-    """Returns the folders in a folder, in alphabetical order."""
-    return sorted(path for path in folder.iterdir() if path.is_dir())
+    return sum(len(list_files(city, IMAGE_END)) for city in folders)
 
 
 def _tell_lost(name: str, cities: list[str], folder: Path) -> str:

@@ -146,7 +146,7 @@ def test_errors_are_those_of_the_image(cache: ImageCache, tmp_path: Path) -> Non
     path = write_image(tmp_path / "a.png")
     cache.read(path, SHAPE, "stretch")
     path.write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"a\.png` must be an image that can be decoded"):
+    with pytest.raises(InputError, match=r"a\.png` must be a PNG or JPEG image; got"):
         cache.read(path, SHAPE, "stretch")
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"a\.png` must exist; see `data\.root`"):

@@ -193,6 +193,36 @@ def test_a_missing_folder_is_refused_with_advice(tmp_path: Path) -> None:
         read_frames(tmp_path, IMAGES, TRUTH, cities=["cologne", "ulm"])
 
 
+def test_what_file_systems_and_archivers_add_is_ignored(tmp_path: Path) -> None:
+    frame = write_frame(tmp_path)
+    for folder in (frame.image_path.parent, frame.polygons_path.parent):
+        for name in (".DS_Store", "Thumbs.db", "._" + frame.image_path.name, "._" + frame.polygons_path.name):
+            (folder / name).write_bytes(b"Mac OS X")
+        for name in ("__MACOSX", "@eaDir", ".AppleDouble"):
+            (folder.parent / name).mkdir()
+        (folder.parent / "._cologne").write_bytes(b"Mac OS X")
+    assert read_frames(tmp_path, IMAGES, TRUTH, image_shape=SHAPE)[0] == [frame]
+
+
+@pytest.mark.parametrize("cities", [None, ["cologne"]])
+@pytest.mark.parametrize("outer", ["leftImg8bit", "archives/leftImg8bit_trainvaltest"])
+def test_a_nested_folder_is_found_and_the_fix_told(tmp_path: Path, outer: str, cities: list[str] | None) -> None:
+    write_frame(tmp_path)
+    nested = tmp_path / outer / "leftImg8bit"
+    (tmp_path / "leftImg8bit").rename(tmp_path / "moved")
+    nested.parent.mkdir(parents=True)
+    (tmp_path / "moved").rename(nested)
+    advice = rf"It is `{nested}/train`: move that folder to `{tmp_path}/leftImg8bit/train`\.$"
+    with pytest.raises(FileNotFoundError, match=advice):
+        read_frames(tmp_path, IMAGES, TRUTH, cities=cities)
+
+
+def test_a_root_one_folder_too_deep_is_found(tmp_path: Path) -> None:
+    write_frame(tmp_path)
+    with pytest.raises(FileNotFoundError, match=rf"It is `{tmp_path}/gtFine/train`: move"):
+        read_frames(tmp_path / "leftImg8bit", IMAGES, TRUTH, cities=["cologne"])
+
+
 def test_lonely_files_are_refused_and_at_most_ten_named(tmp_path: Path) -> None:
     frames = [write_frame(tmp_path, name=f"cologne_{index:06}_000019") for index in range(14)]
     for frame in frames[:12]:
@@ -237,7 +267,7 @@ def test_reads_what_is_not_deleted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("item", "rule"),
     [
-        ("car", "must have the keys label and polygon; got car"),
+        ("car", "must have the keys label and polygon; got 'car'"),
         ({"label": "car"}, "must have the keys label and polygon"),
         ({"label": "tram", "polygon": TRIANGLE}, "must have a label of Cityscapes; got 'tram'"),
         ({"label": "tramgroup", "polygon": TRIANGLE}, "must have a label of Cityscapes; got 'tramgroup'"),
@@ -248,11 +278,14 @@ def test_reads_what_is_not_deleted(tmp_path: Path) -> None:
         ({"label": "car", "polygon": [[1, 2], [3], [4, 5]]}, "must have at least 3 points"),
         ({"label": "car", "polygon": [[1, 2, 3]] * 3}, "must have at least 3 points"),
         ({"label": "car", "polygon": [["1", "2"]] * 3}, "must have at least 3 points"),
+        ({"label": "car", "polygon": {"0": [1, 2]}}, "must have at least 3 points"),
+        ({"label": "car", "polygon": [[True, 2]] * 3}, "must have at least 3 points"),
         (
-            {"label": "car", "polygon": [[1, 2], [3, float("nan")], [4, 5]]},
-            r"must have finite points; got \[3.0, nan\]",
+            {"label": "car", "polygon": [[1, 2], [3, 100_001], [4, 5]]},
+            r"must have points of at most 100000 pixels; got \[3, 100001\]",
         ),
-        ({"label": "car", "polygon": [[1, 2], [3, 4], [float("inf"), 5]]}, "must have finite points"),
+        ({"label": "car", "polygon": [[1, 2], [-1e300, 4], [4, 5]]}, "must have points of at most 100000 pixels"),
+        ({"label": "car", "polygon": [[1, 2], [10**99, 4], [4, 5]]}, "must have points of at most 100000 pixels"),
     ],
 )
 def test_bad_objects_are_refused_by_file_and_number(tmp_path: Path, item: object, rule: str) -> None:
@@ -263,7 +296,7 @@ def test_bad_objects_are_refused_by_file_and_number(tmp_path: Path, item: object
 
 @pytest.mark.parametrize("missing", ["imgHeight", "imgWidth", "objects"])
 def test_a_missing_key_is_refused(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(InputError, match=rf"_polygons\.json` must be JSON with .*KeyError.*{missing}"):
+    with pytest.raises(InputError, match=rf"_polygons\.json` must be JSON with .*; got no {missing}\."):
         read_annotation(write_annotation(tmp_path, **{missing: None}), SHAPE)
 
 
@@ -271,8 +304,78 @@ def test_a_missing_key_is_refused(tmp_path: Path, missing: str) -> None:
 def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(InputError, match=r"broken.json` must be JSON with imgHeight, imgWidth and objects; got"):
+    with pytest.raises(InputError, match=r"broken.json` must be JSON with imgHeight, imgWidth, objects; got"):
         read_annotation(path, SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ('"car"', '"car", "label": "bus"', "the key 'label' twice"),
+        ("[9, 1]", "[9, NaN]", "the number NaN"),
+        ("[9, 1]", "[-Infinity, 1]", "the number -Infinity"),
+        ("[9, 1]", f"[9, {'9' * 5000}]", "a number of 5000 digits"),
+        ('"car"', "'car'", r"Expecting value: .*, in a file that begins with b'\{\"imgHeight\": 6'"),
+    ],
+)
+def test_json_that_python_alone_would_read_is_refused(tmp_path: Path, old: str, new: str, rule: str) -> None:
+    path = write_annotation(tmp_path)
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=rf"_polygons\.json` must be JSON with .*; got {rule}"):
+        read_annotation(path, SHAPE)
+
+
+def test_a_number_beyond_every_float_is_refused(tmp_path: Path) -> None:
+    path = write_annotation(tmp_path)
+    path.write_text(path.read_text().replace("[9, 1]", "[9, 1e400]"))
+    with pytest.raises(InputError, match=r"object 0, must have points of at most 100000 pixels; got \[9, inf\]"):
+        read_annotation(path, SHAPE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    path = write_annotation(tmp_path)
+    path.write_text(path.read_text(), encoding=encoding)
+    assert len(read_annotation(path, SHAPE).objects) == 1
+
+
+@pytest.mark.parametrize("start", ["[" * 100_000, '{"objects": ' * 100_000])
+def test_json_nested_too_deep_is_refused(tmp_path: Path, start: str) -> None:
+    (tmp_path / "deep.json").write_text(start)
+    with pytest.raises(InputError, match=r"deep.json` must be JSON with .*; got lists in lists, too deep"):
+        read_annotation(tmp_path / "deep.json", SHAPE)
+
+
+def test_a_polygon_of_ten_million_points_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "long.json"
+    path.write_text('{"objects": [{"label": "car", "polygon": [' + "[1,1]," * 10_000_000)
+    with pytest.raises(InputError, match=r"long.json` must have at most 10000000 bytes; got 60000041"):
+        read_annotation(path, SHAPE)
+
+
+def test_outlines_that_cross_too_many_rows_are_refused(tmp_path: Path) -> None:
+    zigzag = [[0, 0], [1, 64]] * 23_438  # 46,876 edges cross 64 rows each
+    path = write_annotation(tmp_path, objects=[{"label": "car", "polygon": zigzag}])
+    with pytest.raises(InputError, match=r"must have outlines that cross at most 3000000 rows, .*; got 3000064"):
+        read_annotation(path, SHAPE)
+    path = write_annotation(tmp_path, objects=[{"label": "car", "polygon": zigzag[:-2]}])
+    assert paint_instances(read_annotation(path, SHAPE)).any()
+
+
+def test_an_image_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    path = write_annotation(tmp_path, imgHeight=30_000, imgWidth=30_000)
+    with pytest.raises(InputError, match=r"must state at most 100000000 pixels; got \(30000, 30000\)"):
+        read_annotation(path, None)
+
+
+def test_objects_that_are_no_list_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must have its objects in a list; got 7"):
+        read_annotation(write_annotation(tmp_path, objects=7), SHAPE)
+
+
+def test_an_annotation_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must be readable; got Is a directory"):
+        read_annotation(tmp_path, SHAPE)
 
 
 def test_another_size_is_refused(tmp_path: Path) -> None:

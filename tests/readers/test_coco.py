@@ -122,6 +122,14 @@ IMAGE = {"id": 1, "file_name": "a.png", "height": 40, "width": 60}
             {"images": [IMAGE | {"width": 0}]},
             r"image photos/a.png, must have a positive height and width",
         ),
+        *(
+            ({"images": [IMAGE | {"file_name": name}]}, "image 1, must have the file_name of a file; got '")
+            for name in ("", ".", "/", "a\0.png")
+        ),
+        (
+            {"images": [IMAGE | {"height": 30_000, "width": 30_000}]},
+            r"image photos/a.png, must have at most 100000000 pixels; got \(30000, 30000\)",
+        ),
         ({"images": [IMAGE | {"file_name": "../../a.png"}]}, "image .*a.png, must lie below `data.root`; got"),
         ({"images": [IMAGE | {"file_name": "/a.png"}]}, "image .*a.png, must lie below `data.root`; got"),
         ({"images": [IMAGE, IMAGE | {"id": 2, "file_name": "a.jpg"}]}, "must have unique file names.*; got a 2 times"),
@@ -153,6 +161,19 @@ def test_missing_images_are_named(tmp_path: Path) -> None:
     write_coco(tmp_path, SIZES, [])
     (tmp_path / "photos/folder/b.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"instances.json` must name images that exist; got no .*b.jpg`"):
+        read_frames(tmp_path, "photos", "instances.json")
+
+
+def test_a_name_too_long_for_a_file_is_no_file(tmp_path: Path) -> None:
+    write_coco(tmp_path, {"a.png": SHAPE}, [], {"images": [IMAGE | {"file_name": 5000 * "a"}]})
+    with pytest.raises(FileNotFoundError, match=r"instances.json` must name images that exist; got no .*aaa`"):
+        read_frames(tmp_path, "photos", "instances.json")
+
+
+def test_a_key_twice_is_refused(tmp_path: Path) -> None:
+    path = write_coco(tmp_path, {"a.png": SHAPE}, [])
+    path.write_text(path.read_text().replace('"images"', '"images": [], "images"'))
+    with pytest.raises(InputError, match=r"instances.json` must be JSON with .*; got the key 'images' twice"):
         read_frames(tmp_path, "photos", "instances.json")
 
 
