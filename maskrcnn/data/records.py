@@ -20,8 +20,10 @@ from jaxtyping import Bool, Int, UInt8
 
 from maskrcnn.data.catalogue import Catalogue, decode_catalogue, encode_catalogue
 from maskrcnn.data.frames import Frame
+from maskrcnn.data.image_files import check_data, decode_samples, open_png
 from maskrcnn.data.images import Shape, read_image, resize_map
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
+from maskrcnn.data.record_files import read_arrays
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.json_files import parse_json
@@ -30,10 +32,6 @@ from maskrcnn.project.notation import Boxes, ClassIds, Image, InstanceMap, MiniM
 PngBytes = UInt8[np.ndarray, "bytes"]
 
 PER_INSTANCE = ("boxes", "class_ids", "is_crowd", "areas", "instance_ids")
-ARRAYS = (
-    *PER_INSTANCE, "packed_mini_masks", "offsets", "map_bytes", "map_offsets",
-    "names", "image_paths", "dropped", "image_shape", "mini_mask_shape", "fit", "catalogue", "settings",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,9 @@ class Records:
         self.mini_mask_shape: Shape = tuple(arrays["mini_mask_shape"].tolist())
         self.fit: str = str(arrays["fit"])
         self.catalogue: Catalogue = decode_catalogue(arrays["catalogue"].tobytes())
-        self.settings: dict[str, Any] = dict(parse_json(arrays["settings"].tobytes()))
+        self.settings: dict[str, Any] = parse_json(arrays["settings"].tobytes())
+        if not isinstance(self.settings, dict):
+            raise InputError(f"`settings` {str(self.settings)[:80]}")
         self._arrays = arrays
 
     def check_classes(self) -> None:
@@ -229,12 +229,18 @@ class Records:
         """Returns the official id of every pixel of one image, see `Catalogue`.
 
         Raises:
-            InputError: if the split was preprocessed without instance maps.
+            InputError: if the split was preprocessed without instance maps, or the map is damaged.
         """
         png = self[index].instance_png
         if not len(png):
             raise InputError(f"`{self.path}` must hold instance maps; got none. Set the split's `instance_maps`.")
-        return decode_map(png)
+        try:
+            return decode_map(png)
+        except InputError as fault:
+            raise InputError(
+                f"`{self.path}` must be a file of records; got a damaged instance map of {self.names[index]}. "
+                f"Run `python stages/preprocess.py {self.path.stem}`."
+            ) from fault
 
 
 def read_records(path: Path) -> Records:
@@ -247,12 +253,10 @@ def read_records(path: Path) -> Records:
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must exist; run `python stages/preprocess.py {path.stem}`.")
     try:
-        # Opened here, for np.load leaves a damaged archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            records = Records(path, {name: arrays[name] for name in ARRAYS})
-            records.check_classes()
-            return records
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
+        records = Records(path, read_arrays(path))
+        records.check_classes()
+        return records
+    except ValueError as fault:
         raise InputError(
             f"`{path}` must be a file of records; got {fault}. Run `python stages/preprocess.py {path.stem}`."
         ) from fault
@@ -271,8 +275,14 @@ def _npy(values: np.ndarray) -> bytes:
 
 
 def decode_map(png: PngBytes) -> InstanceMap:
-    """Returns the instance map that a record holds as a PNG."""
-    return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+    """Returns the instance map that a record holds as a PNG.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    file = open_png(Path("instance_map.png"), png.tobytes())
+    check_data(file)
+    return decode_samples(file)
 
 
 def _encode_map(instance_map: InstanceMap) -> PngBytes:
