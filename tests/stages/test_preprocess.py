@@ -242,6 +242,25 @@ def test_all_damaged_files_are_found_and_ten_named_before_anything_is_written(ro
     assert not listed(root)
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_damaged_pixels_are_found_before_anything_is_written(
+    root: Path, request: pytest.FixtureRequest, pooled: bool
+) -> None:
+    """A header does not show them; a training would meet them hours later."""
+    if pooled:
+        request.getfixturevalue("pool")
+    damaged = [root / "raw" / IMAGES / city / f"{city}_000000_000019_leftImg8bit.png" for city in ("lindau", "munster")]
+    for path in damaged:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="a damaged file") as fault:
+        main("test", root)
+    rule = "must be an image that can be decoded; got a damaged file. Copy it again."
+    assert str(fault.value).splitlines() == [f"`{path}` {rule}" for path in damaged]
+    assert not listed(root)
+
+
 def test_a_defect_of_the_code_is_not_taken_for_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ValueError("a defect")
