@@ -20,7 +20,7 @@ from maskrcnn.network.weights.released import tell_source
 from maskrcnn.project.config import DRAWN, SYNTHETIC, Runtime
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_runtime
-from maskrcnn.project.runtime import advise_installation
+from maskrcnn.project.runtime import advise_installation, import_quietly
 from maskrcnn.readers.folders import IMAGE_END, POLYGONS_END
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless")
@@ -225,6 +225,7 @@ def list_devices(backend: str) -> list[str]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a training may need the memory
+    import_quietly(backend)
     if backend == "jax":
         import jax
 

@@ -1,6 +1,11 @@
 """Prepares a process for the backend of `params.yaml`, before Keras is imported."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +20,12 @@ LOCKS = {
     ("jax", "cpu"): "requirements/jax.txt",
     ("jax", "gpu"): "requirements/jax-gpu.txt",
 }
+
+# What TensorFlow prints on its start, whatever TF_CPP_MIN_LOG_LEVEL says: an extended regular expression.
+START_LINES = (
+    "^WARNING: All log messages before absl::InitializeLog|^I[0-9]{4} |^To enable the following instructions"
+    "|Unable to register cu[A-Za-z]+ factory|computation placer already registered"
+)
 
 
 def prepare_runtime(root: Path = Path()) -> None:
@@ -34,6 +45,45 @@ def prepare_runtime(root: Path = Path()) -> None:
     os.environ.update(choose_settings(runtime, root))
     for name, value in choose_defaults(root).items():
         os.environ.setdefault(name, value)
+    import_quietly(runtime.backend)
+
+
+def import_quietly(backend: str) -> None:
+    """Imports a backend without the lines that TensorFlow prints on its start.
+
+    Raises:
+        ImportError: if the backend is not installed.
+    """
+    if backend != "tensorflow" or "tensorflow" in sys.modules:
+        import_module(backend)
+        return
+    with leave_out(START_LINES):
+        import_module(backend)
+
+
+@contextmanager
+def leave_out(pattern: str) -> Iterator[None]:
+    """Leaves out the matching lines of what is written to standard error, by C code too.
+
+    Another process filters, so that the last words of a process that is aborted appear.
+
+    Args:
+        pattern: An extended regular expression of grep.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    command = ["grep", "--line-buffered", "--invert-match", "--extended-regexp", pattern]
+    try:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stderr) as grep:
+            assert grep.stdin is not None
+            os.dup2(grep.stdin.fileno(), 2)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(stderr, 2)
+    finally:
+        os.close(stderr)
 
 
 def check_installed(backend: str) -> None:

@@ -144,6 +144,6 @@ def clone(origin: Path, root: Path) -> Path:
 
 def read_shared(root: Path) -> dict[str, bytes]:
     """Returns the models, predictions and searches of a repository by their paths."""
-    paths = [path for name in ("models", "predictions", "tuning/hyperband") for path in (root / name).rglob("*.*")]
-    paths.remove(root / "models/pretrained.h5")  # git keeps it
+    names = ("models/*.h5", "models/start/*.h5", "predictions/**/*.json", "tuning/*/**/*.csv")
+    paths = {path for name in names for path in root.glob(name)} - {root / "models/pretrained.h5"}  # git keeps it
     return {str(path.relative_to(root)): path.read_bytes() for path in paths}

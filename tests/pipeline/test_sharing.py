@@ -214,7 +214,7 @@ def test_clones_that_share_a_cache_come_together_by_one_command(finished: Path, 
     for root in clones.values():
         dvc(root, "cache", "dir", "--local", str(cache))
         change_augmentations(root)
-    come_together(clones)
+    come_together(clones, ["repro"])
 
 
 def test_clones_that_share_a_remote_come_together_by_one_command(finished: Path, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_clones_that_share_a_remote_come_together_by_one_command(finished: Path,
     for root in clones.values():
         dvc(root, "remote", "add", "--local", "--default", "team", str(tmp_path / "remote"))
         change_augmentations(root)
-    come_together(clones, "push", "--run-cache")
+    come_together(clones, ["repro", "--pull"], ["push", "--run-cache"])
 
 
 def change_augmentations(root: Path) -> None:
@@ -243,18 +243,18 @@ def change_augmentations(root: Path) -> None:
     (root / "outputs.json").write_text(json.dumps(script))
 
 
-def come_together(clones: dict[str, Path], *after: str) -> None:
+def come_together(clones: dict[str, Path], gather: list[str], *after: list[str]) -> None:
     """Runs a variant in each of two clones; the third one gets both with the command of the runbook.
 
     Args:
         clones: `first`, `second` and `all`.
-        after: What the first two pass to DVC at the end.
+        gather: The arguments of that command of DVC.
+        after: What the first two run at their end.
     """
     for name, variant in (("first", "flip"), ("second", "blur")):
-        dvc(clones[name], "repro", "--pull", f"predict@{variant}")
-        if after:
-            dvc(clones[name], *after)
-    ran = {stage.partition("@")[0] for stage in find_stages(dvc(clones["all"], "repro", "--pull"))}
+        for arguments in ([*gather, f"predict@{variant}"], *after):
+            dvc(clones[name], *arguments)
+    ran = {stage.partition("@")[0] for stage in find_stages(dvc(clones["all"], *gather))}
     assert not ran & {*TRAINING, "predict"}
     for name, variant in (("first", "flip"), ("second", "blur")):
         for path in (f"models/{variant}.h5", f"predictions/{variant}.json"):

@@ -1,6 +1,8 @@
 """The environment that a stage runs in."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -9,7 +11,13 @@ import pytest
 
 from maskrcnn.project import runtime
 from maskrcnn.project.config import Runtime
-from maskrcnn.project.runtime import LOCKS, advise_installation, check_installed, choose_settings, prepare_runtime
+from maskrcnn.project.runtime import (
+    LOCKS,
+    advise_installation,
+    check_installed,
+    choose_settings,
+    prepare_runtime,
+)
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = {"KERAS_DISTRIBUTION_PROCESS_ID": "1", "KERASTUNER_TUNER_ID": "chief"}  # of one process among several
@@ -19,7 +27,7 @@ LAUNCHER = {"KERAS_DISTRIBUTION_PROCESS_ID": "1", "KERASTUNER_TUNER_ID": "chief"
 def environment() -> Iterator[dict[str, str]]:
     """An environment that is restored after a test, as another project leaves it."""
     others = {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", **LAUNCHER}
-    with mock.patch.dict(os.environ, others):
+    with mock.patch.dict(os.environ, others), mock.patch.object(runtime, "import_quietly"):
         for name in ("DVC_ROOT", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "TF_CPP_MIN_LOG_LEVEL"):
             os.environ.pop(name, None)
         yield os.environ  # type: ignore[misc]
@@ -98,3 +106,50 @@ def test_every_lock_holds_its_backend_alone(backend: str, device: str) -> None:
     assert ("jax" in packages) == (backend == "jax")
     assert any(name.startswith("nvidia-cudnn") for name in packages) == (device == "gpu")
     assert path in advise_installation(backend, device)
+
+
+TENSORFLOW = r"""
+import os
+lines = (
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+    "I0000 00:00:1795706053.551758   25196 port.cc:153] oneDNN custom operations are on. You may see slightly",
+    "E0000 00:00:1795706053.551758 cuda_dnn.cc:8310] Unable to register cuDNN factory: Attempting to register",
+    "E0000 00:00:1795706053.551758 cuda_driver.cc:1] failed call to cuInit",
+    "To enable the following instructions: AVX2 AVX512F FMA, in other operations, rebuild TensorFlow",
+    "Intel's own words",
+)
+os.write(2, "".join(f"{line}\n" for line in lines).encode())
+if os.environ.get("DIES"):
+    os.abort()
+"""
+KEPT = "E0000 00:00:1795706053.551758 cuda_driver.cc:1] failed call to cuInit\nIntel's own words\n"
+
+
+def import_made_up_tensorflow(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Imports a module that prints what TensorFlow prints on its start."""
+    (folder / "tensorflow.py").write_text(TENSORFLOW)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])} | variables
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+
+
+QUIETLY = "from maskrcnn.project.runtime import import_quietly; import_quietly('tensorflow'); "
+
+
+def test_start_lines_of_tensorflow_are_left_out(tmp_path: Path) -> None:
+    code = f"{QUIETLY} import os; os.write(2, b'I0000 later'); print('done')"
+    process = import_made_up_tensorflow(tmp_path, code)
+    assert (process.stdout, process.stderr) == ("done\n", f"{KEPT}I0000 later")  # later lines are not filtered
+
+
+def test_the_last_words_of_a_process_that_is_aborted_appear(tmp_path: Path) -> None:
+    process = import_made_up_tensorflow(tmp_path, QUIETLY, DIES="1")
+    assert process.returncode < 0
+    assert process.stderr == KEPT
+
+
+def test_the_backend_is_imported_after_its_settings(tmp_path: Path) -> None:
+    write_params(tmp_path, "tensorflow")
+    seen = []
+    with mock.patch.object(runtime, "import_quietly", lambda name: seen.append((name, os.environ["KERAS_BACKEND"]))):
+        prepare_runtime(tmp_path)
+    assert seen == [("tensorflow", "tensorflow")]
