@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskrcnn.cli import predict
+from maskrcnn.cli import evaluate, predict
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="maskrcnn", description="Mask R-CNN for Cityscapes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     predict.add_command(commands)
+    evaluate.add_command(commands)
     command = commands.add_parser("doctor", help="report what is installed, missing or damaged")
     help = "read what DVC's hashes record again, or only these files, folders and caches, and report what is damaged"
     command.add_argument("--hashes", nargs="*", metavar="PATH", help=help)

@@ -151,7 +151,7 @@ class Output:
                 "file_name": photo.source.file_name,
                 **frame,
                 "category_id": class_id,
-                "category_name": self._style.class_names[class_id - 1],
+                "category": self._style.class_names[class_id - 1],
                 "mask_value": place + 1,
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "score": score,

@@ -102,7 +102,7 @@ def predict(
     def add(finished: Finished) -> None:
         output.add(finished)
         tally.photos += 1
-        tally.objects.update(entry["category_name"] for entry in finished.entries)
+        tally.objects.update(entry["category"] for entry in finished.entries)
         progress.advance(task)
 
     def report(broken: Broken) -> None:

@@ -135,7 +135,7 @@ def test_a_photo_in_its_own_pixels(predict: Any, network: Any, tmp_path: Path) -
     assert {entry["file_name"] for entry in entries} == {"photo.jpg"}
     assert {entry["image_id"] for entry in entries} == {0}
     assert [entry["id"] for entry in entries] == list(range(1, len(entries) + 1))
-    assert all(entry["category_name"] == NAMES[entry["category_id"] - 1] for entry in entries)
+    assert all(entry["category"] == NAMES[entry["category_id"] - 1] for entry in entries)
     picture = cv2.imread(str(out / "pictures/photo.jpg"))
     assert picture.shape == image.shape and (picture != image[:, :, ::-1]).mean() > 0.1
     numbers = read_mask(out / "masks/photo.png")
@@ -256,11 +256,11 @@ def test_nothing_is_overwritten_unasked(predict: Any, tmp_path: Path) -> None:
 def test_some_classes(predict: Any, tmp_path: Path) -> None:
     path = write_photo(tmp_path / "photo.jpg", 3)
     _, everything = predict(path, out="everything")
-    counts = [sum(entry["category_name"] == name for entry in read_entries(everything)) for name in NAMES]
+    counts = [sum(entry["category"] == name for entry in read_entries(everything)) for name in NAMES]
     kept = [name for name, count in zip(NAMES, counts, strict=True) if count][:1]
     assert sum(counts) > 0 and max(counts) < sum(counts)
     _, some = predict(path, "--classes", ",".join(kept), out="some")
-    assert {entry["category_name"] for entry in read_entries(some)} == set(kept)
+    assert {entry["category"] for entry in read_entries(some)} == set(kept)
     assert read_mask(some / "masks/photo.png").max() == len(read_entries(some))
     with pytest.raises(SystemExit, match=r"`--classes` must be classes of the model; got 'cart', near to car\."):
         predict(path, "--classes", "cart", out="none")
