@@ -133,16 +133,20 @@ def draw_confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], v
 
 
 def draw_error_kinds(
-    counts: Mapping[str, Mapping[str, int | float]], kinds: Sequence[str], colors: Mapping[str, str]
+    counts: Mapping[str, Mapping[str, int | float]], kinds: Mapping[str, str], colors: Mapping[str, str]
 ) -> Charts:
     """Draws the number of errors of each kind and variant.
 
     Args:
         counts: By variant, then by kind.
-        kinds: In their order.
+        kinds: Names of the kinds, in their order.
         colors: By variant.
     """
-    rows = [{"variant": name, "kind": kind, "errors": row[kind]} for name, row in counts.items() for kind in kinds]
+    rows = [
+        {"variant": variant, "kind": name, "errors": row[kind]}
+        for variant, row in counts.items()
+        for kind, name in kinds.items()
+    ]
     bars = alt.Chart(pd.DataFrame(rows)).mark_bar()
     chart = bars.encode(
         x="errors:Q",

@@ -10,7 +10,7 @@ from maskrcnn.data.images import read_image
 from maskrcnn.data.records import Records
 from maskrcnn.project.notation import Boxes
 from maskrcnn.report.page import write_image, write_script
-from maskrcnn.report.scenes import SIZES, Found, Values, describe_scene, list_image
+from maskrcnn.report.scenes import KIND_NAMES, SIZES, Found, Values, describe_scene, list_image
 from maskrcnn.results.predictions import Predictions
 from maskrcnn.scoring.matches import match
 from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
@@ -88,6 +88,7 @@ def describe_browser(gallery: Gallery) -> Values:
         "classes": list(gallery.records.catalogue.class_names),
         "variants": list(gallery.predictions),
         "sizes": list(SIZES),
+        "kinds": KIND_NAMES,
         "min_score": gallery.min_score,
         "pixels": gallery.pixels,
     }

@@ -25,6 +25,14 @@ HIT, IGNORED, MISSED, EXPLAINED, CROWD = "hit", "ignored", "missed", "explained"
 # COCO's limits, 32 and 96 pixels squared in an image of 640 x 480, as shares of the image.
 SIZES = {"small": 0.0, "medium": 32**2 / (640 * 480), "large": 96**2 / (640 * 480)}
 
+KIND_NAMES = {
+    "class": "wrong class",
+    "localisation": "badly placed",
+    "duplicate": "found twice",
+    "background": "nothing there",
+    "missed": "missed",
+}
+
 Values = dict[str, Any]
 
 

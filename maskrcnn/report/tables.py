@@ -121,7 +121,7 @@ def make_cell(value: float | None, published: float | None, samples: Samples | N
     text = f"{value:.3f}"
     return Cell(
         value=text,
-        interval="" if samples is None else " to ".join(f"{end:.3f}" for end in find_interval(samples)),
+        interval="" if samples is None else "\N{EN DASH}".join(f"{end:.3f}" for end in find_interval(samples)),
         published="" if published is None else f"{published:.3f}",
         difference="" if published is None else sign(value - published),
         is_best=text == best,

@@ -38,7 +38,7 @@ def test_a_variant_has_one_colour_in_every_chart() -> None:
     specs = [
         losses([1.0]),
         draw_curves(curves, colors)["curves-0"],
-        draw_error_kinds({name: {"missed": 1} for name in VARIANTS}, ["missed"], colors)["errors"],
+        draw_error_kinds({name: {"missed": 1} for name in VARIANTS}, {"missed": "missed"}, colors)["errors"],
         *draw_intervals([interval], colors)["intervals"]["layer"],
     ]
     for spec in specs:

@@ -43,7 +43,7 @@ def test_the_verdict_stands_beside_what_was_published() -> None:
     rows = dict(find_verdict(OURS, PUBLISHED, sample(0.3, 0.4, 0.0)).rows)
     assert list(rows) == ["AP50", "rAP"]  # the averages that were scored
     assert (rows["AP50"].value, rows["AP50"].published, rows["AP50"].difference) == ("0.600", "0.611", "\u22120.011")
-    assert rows["AP50"].interval == "0.400 to 0.400"
+    assert rows["AP50"].interval == "0.400\u20130.400"
 
 
 def test_the_best_of_a_row_is_marked_unless_all_are_equal() -> None:

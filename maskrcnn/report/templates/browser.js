@@ -1,22 +1,19 @@
 // The picture browser: images are filtered by the errors in them; the scene of the one that is shown is loaded as a script.
 // Texts come from the data set, so they are set as text and never as HTML.
-const KINDS = {
-  "": "any or none", some: "any error", missed: "missed", alarm: "false alarm", class: "wrong class",
-  background: "false alarm: nothing there", localisation: "false alarm: badly placed", duplicate: "false alarm: found twice",
-};
 const ALARMS = ["background", "localisation", "duplicate"];
 const LAYERS = { masks: "m", truth: "t", boxes: "b", labels: "l", regions: "r" };
 const browser = { settings: null, images: [], scenes: new Map(), matching: [], shown: null, zoom: null, hidden: new Set(["boxes", "regions"]) };
+if (innerWidth < 640) browser.hidden.add("labels");  // they would hide the picture
 const $ = (id) => document.getElementById(id);
 
 function receiveImages(settings, images) {
   browser.settings = settings;
   browser.images = images.map((image, index) => ({ ...image, index }));
-  const { variants, classes, sizes } = settings;
+  const { variants, classes, sizes, kinds } = settings;
   fill("left", variants.map((name) => [name, name]));
   $("left").value = $("left").dataset.best;
   fill("right", [["", "nothing"], ...variants.map((name) => [name, name])]);
-  fill("kind", Object.entries(KINDS));
+  fill("kind", [["", "any or none"], ["some", "any error"], ["alarm", "false alarm"], ...Object.entries(kinds)]);
   fill("class", [["", "any"], ...classes.slice(1).map((name, index) => [index + 1, name])]);
   fill("size", [["", "any"], ...sizes.map((name) => [name, name])]);
   fill("city", [["", "any"], ...[...new Set(images.map((image) => image.city))].sort().map((name) => [name, name])]);
@@ -133,6 +130,7 @@ function receiveScene(scene) {
 }
 
 function clear() {
+  $("picture").setAttribute("aria-label", "No picture");
   $("picture").replaceChildren();
   $("objects").tBodies[0].replaceChildren();
   for (const id of ["name", "summary", "left-name", "right-name"]) $(id).textContent = "";
@@ -159,10 +157,12 @@ function drawScene(scene) {
   picture.append(truth);
   if (sides[1]) picture.append(draw("line", { class: "divider", y1: 0, y2: height }));
   $("wipe-label").hidden = !sides[1];
+  $("objects").classList.toggle("single", !sides[1]);
   $("name").textContent = browser.images[scene.index].name;
   $("left-name").textContent = sides[1] ? sides[0] : "";
   $("right-name").textContent = sides[1] ?? "";
   $("summary").textContent = `${browser.images[scene.index].name}: ${sides.map((variant) => `${variant}, ${summarize(scene, variant)}`).join("; ")}.`;
+  picture.setAttribute("aria-label", $("summary").textContent);
   $("objects").tBodies[0].replaceChildren(...sides.flatMap((variant, side) => listObjects(scene, variant).map((one) => drawRow(one, variant, side))));
   moveWipe();
   look(null);
@@ -203,7 +203,7 @@ function label(one) {
 
 function explain(one) {
   const other = browser.settings.classes[one.truth_class];
-  return one.verdict === "class" ? `wrong class: it is ${other}` : KINDS[one.verdict] ?? one.verdict;
+  return one.verdict === "class" ? `wrong class: it is ${other}` : browser.settings.kinds[one.verdict] ?? one.verdict;
 }
 
 function summarize(scene, variant) {
@@ -219,9 +219,10 @@ function drawRow(one, variant, side) {
   button.addEventListener("click", () => look(one, `${side}-${one.index}`));
   const swatch = create("i", { class: `dot swatch ${tone(one.verdict)}` });
   const row = create("tr", { "data-verdict": one.verdict });
-  const cells = ["", variant, "", one.score?.toFixed(2) ?? "–", one.iou?.toFixed(2) ?? "–", one.size].map((text) => create("td", {}, text));
+  const cells = ["", "", one.score?.toFixed(2) ?? "–", one.iou?.toFixed(2) ?? "–", one.size].map((text) => create("td", {}, text));
   cells[0].append(button);
-  cells[2].append(swatch, explain(one));
+  cells[1].append(swatch, explain(one));
+  cells.push(create("td", { class: "of" }, variant));
   row.append(...cells);
   return row;
 }
@@ -238,7 +239,16 @@ function look(one, name = "") {
   const top = Math.min(Math.max(0, y + h / 2 - tall / 2), height - tall);
   $("picture").setAttribute("viewBox", `${left} ${top} ${span} ${tall}`);
   for (const mark of $("picture").querySelectorAll("[data-object]")) mark.classList.toggle("chosen", mark.dataset.object === browser.zoom);
+  if (browser.zoom) reveal(one.box, Number(name[0]));
   scaleLabels();
+}
+
+// Moves the wipe off an object of the left or the right variant.
+function reveal([x, , width], side) {
+  const at = 100 * (side === 0 ? x + width : x) / browser.settings.width;
+  const wipe = $("wipe");
+  wipe.value = side === 0 ? Math.max(wipe.value, at) : Math.min(wipe.value, at);
+  moveWipe();
 }
 
 // Labels keep their size on the screen: a unit is the image's pixels in one of the screen.
