@@ -18,7 +18,8 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file, whole_folder
 from maskrcnn.project.notation import Image
 from maskrcnn.project.palette import Color, spread_colors
-from maskrcnn.readers.cityscapes import IMAGE_END, LABEL_IDS
+from maskrcnn.readers.cityscapes import LABEL_IDS
+from maskrcnn.readers.folders import IMAGE_END
 from maskrcnn.readers.photos import Photo, Source
 from maskrcnn.results.predictions import Predictions, encode_parts
 from maskrcnn.results.submission import write_image

@@ -11,7 +11,8 @@ import numpy as np
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.json_files import read_json
 from maskrcnn.project.notation import InstanceMap
-from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS, POLYGONS_END, paint_instances, read_annotation
+from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_IDS, paint_instances, read_annotation
+from maskrcnn.readers.folders import POLYGONS_END
 from maskrcnn.results.predictions import Predictions, encode_mask
 from maskrcnn.scoring.coco_files import check_result
 from maskrcnn.scoring.overlaps import Overlaps, find_regions, measure_overlaps
