@@ -13,11 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from maskrcnn.data.read_ahead import ReadAhead
+from maskrcnn.data.records import Records
 from maskrcnn.learning import fit
 from maskrcnn.learning.recipe import Recipe
 from maskrcnn.project import config
@@ -26,6 +28,7 @@ from maskrcnn.project.notation import Image
 from maskrcnn.project.params import read_params, read_runtime, read_yaml
 from maskrcnn.project.ranges import NAME
 from maskrcnn.project.runtime import choose_settings
+from maskrcnn.readers.cityscapes import CITYSCAPES
 from maskrcnn.results.predictions import Predictions
 from stages import babysit, coarse, hyperband, predict, pretrain, train
 from tests.pipeline.test_params import documented
@@ -176,7 +179,9 @@ class EndOfTest(Exception):
 class Learner(FakeTrainer):
     """A fake trainer whose loss before the first step is 2."""
 
-    network = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = SimpleNamespace()
 
     def evaluate(self, _: object) -> dict[str, float]:
         return {"loss": 2.0}
@@ -230,14 +235,15 @@ class Seen:
         schedule = {key: value for key, value in vars(recipe.schedule).items() if key not in unused}
         self.note("recipe", vars(replace(recipe, hyperparameters=None)) | {"schedule": schedule})
         self.feeder = feeder
-        return self.assembly(recipe, root, feeder)
+        trainer, _, validation = self.assembly(recipe, root, feeder)
+        return trainer, SimpleNamespace(records=Mock(Records, catalogue=CITYSCAPES, fit="stretch")), validation
 
     def fit(self, *_: Any, hyperparameters: Any, schedule: Any, **__: Any) -> dict[str, float]:
         self.note("fit", hyperparameters, schedule.epochs, schedule.cosine, schedule.patience)
         return {}
 
-    def write_weights(self, _: Any, path: Path, **__: Any) -> None:
-        self.note("weights", path.name)
+    def write_weights(self, network: Any, path: Path, **__: Any) -> None:
+        self.note("weights", path.name, network.facts)
 
     def load_progress(self, _: Path) -> dict[str, Any]:
         return {"rows": []}
