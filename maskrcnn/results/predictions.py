@@ -113,7 +113,7 @@ def _read_lengths(counts: str, image_shape: tuple[int, int]) -> Int[Array, " L"]
         return np.zeros(1, np.int64)
     try:
         (rle,) = toUncompressedRLE([{"size": list(image_shape), "counts": counts}])
-    except (RuntimeError, ValueError):  # what the library raises on negative and on too long runs
+    except ValueError:  # what the library raises on negative and on too long runs
         return np.zeros(1, np.int64)
     return np.array([*rle["counts"], 0])
 

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from maskrcnn.data.records import read_records
 from maskrcnn.pictures.panels import DOTS_PER_INCH, STRIP
 from maskrcnn.pictures.verdicts import ALARM, HIT, MISSED
+from maskrcnn.project.errors import InputError
+from maskrcnn.results.predictions import write_predictions
 from stages.draw import main
-from tests.stages.drawn import CAR, DRAWN, PARAMS, RIDERS, SHAPE, write_city, write_params
+from tests.stages.drawn import CAR, DRAWN, PARAMS, RIDER, RIDERS, SHAPE, find, write_city, write_params
 
 KINDS = ("proposals", "masks", "verdicts", "detections")
 
@@ -111,6 +114,16 @@ def test_a_variant_without_confusions_has_an_empty_folder(root: Path) -> None:
     write_params(root, draw=PARAMS["draw"] | {"images": 1})
     main("flip", root)
     assert names_in(root / "pictures/found/flip/confusions") == []
+
+
+@pytest.mark.parametrize("stale", ["flip", "base"])  # the variant and the reference that it is drawn beside
+def test_predictions_of_other_images_are_refused(root: Path, stale: str) -> None:
+    records = read_records(root / "data/processed/test.npz")
+    records.names[0] = "lindau_000000_000019"
+    write_predictions(root / f"predictions/{stale}.json", [find(RIDER)] * 3, SHAPE, records)
+    with pytest.raises(InputError, match=rf"{stale}\.json: `image` must be 'munster.*; got 'lindau.* predict@{stale}`"):
+        main("flip", root)
+    assert not (root / "pictures/found/flip").exists()
 
 
 def test_the_reference_must_have_been_predicted(root: Path) -> None:

@@ -1,10 +1,12 @@
 """A submission to the Cityscapes benchmark."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.records import write_records
+from maskrcnn.data.records import read_records, write_records
 from maskrcnn.project.errors import InputError
 from maskrcnn.readers.cityscapes import CITYSCAPES, CLASS_NAMES
 from maskrcnn.results.predictions import encode_predictions, write_predictions
@@ -39,3 +41,19 @@ def test_letterboxed_images_are_refused(tmp_path) -> None:
     write_params(tmp_path)
     with pytest.raises(InputError, match=r"`preprocess\.fit` must be stretch for a submission.*; got letterbox"):
         main("base", tmp_path)
+
+
+def test_predictions_of_other_images_and_variants_that_left_params_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "data/processed/test.npz"
+    for name in ("lindau_000000_000019", "munster_000000_000019"):
+        record = make_record(name, np.zeros(SHAPE, np.uint16))
+        write_records(path, [record], SHAPE, (56, 56), "stretch", CITYSCAPES)
+        if name.startswith("lindau"):
+            found = encode_predictions(np.zeros((1, 4)), np.array([1]), np.array([0.5]), np.ones((1, *SHAPE), bool))
+            write_predictions(tmp_path / "predictions/base.json", [found], SHAPE, read_records(path))
+    write_params(tmp_path)
+    with pytest.raises(InputError, match=r"base\.json: `image` must be 'munster_.*; got 'lindau_.*repro predict@base`"):
+        main("base", tmp_path)
+    with pytest.raises(InputError, match=r"params\.yaml` must have the variant `variants\.old`; got base, flip"):
+        main("old", tmp_path)
+    assert not (tmp_path / "submissions").exists()
