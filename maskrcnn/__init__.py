@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "CLASS_NAMES": "network.weights.released",
     "Facts": "network.facts",
     "ImageDetections": "data.detections",
     "MaskRCNN": "network.model",
