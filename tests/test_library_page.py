@@ -59,6 +59,7 @@ def read_blocks() -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_page_is_a_program_that_learns(folder: Path) -> None:
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "ignore", "-c", read_blocks()]

@@ -2,15 +2,19 @@
 
 import csv
 import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
+import keras
 import pytest
 from ruamel.yaml import YAML
 
 from maskrcnn.data.records import read_records
 from maskrcnn.learning import fit
 from maskrcnn.learning.epochs import validation_loss
+from maskrcnn.network.weights import read_facts
 from maskrcnn.project.params import read_yaml
 from maskrcnn.results.predictions import read_predictions
 from stages import draw, predict, preprocess, pretrain, synthesize, train
@@ -58,6 +62,7 @@ def write_params(root: Path) -> None:
     params["synthesize"]["city"] |= {"train": {"aachen": 4}, "val": {"lindau": 2, "munster": 3}}
     for split, city in (("training", "aachen"), ("validation", "lindau"), ("test", "munster")):
         params["splits"][split]["cities"] = [city]
+    params["data"] |= {"licence": "drawn"}
     params["model"] |= TINY
     params["pretrain"] |= {"frames": 8, "validation_frames": 8}
     params["pretrain"]["schedule"] |= SHORT
@@ -85,6 +90,20 @@ def test_start_weights_are_half_the_size_of_a_model(root: Path) -> None:
     # kernels, nearly all of the file, have 16 bits instead of 32
     start, model = (root / f"models/{name}.h5" for name in ("pretrained", "base"))
     assert start.stat().st_size < 0.7 * model.stat().st_size
+
+
+def test_a_model_knows_its_classes_its_images_and_its_training(root: Path) -> None:
+    for name, licence in (("pretrained", pretrain.LICENCE), ("base", "drawn")):
+        facts = read_facts(root / f"models/{name}.h5")
+        catalogue = read_records(root / "data/processed/training.npz").catalogue
+        assert ("background", *facts.class_names) == catalogue.class_names
+        assert ((0, 0, 0), *facts.class_colors) == catalogue.colors
+        assert (facts.image_shape, facts.fit, facts.licence) == ((128, 256), "stretch", licence)
+        assert asdict(facts.architecture).items() >= TINY.items()
+        assert facts.packages["keras"] == keras.__version__
+        best = json.loads((root / f"metrics/train/{name}.json").read_text())
+        assert facts.metrics == {key: value for key, value in best.items() if math.isfinite(value)}
+        assert facts.commit is None  # the same training gives the same bytes at every commit
 
 
 def test_nothing_unfinished_is_left(root: Path) -> None:

@@ -1,5 +1,6 @@
 """The stage that completes start weights, on the tests' own small files."""
 
+import dataclasses
 import hashlib
 import shutil
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 from maskrcnn.data.catalogue import Classes
 from maskrcnn.data.records import write_records
 from maskrcnn.network.model import build_mask_rcnn
-from maskrcnn.network.weights import write_weights
+from maskrcnn.network.weights import read_facts, write_weights
 from maskrcnn.network.weights.tensors import open_tensors
 from maskrcnn.project.config import Model
 from maskrcnn.project.errors import InputError
@@ -96,6 +97,14 @@ def test_the_report_counts_every_tensor(root: Path) -> None:
     assert report["counts"]["zeroed"] == 4 * 2
     assert "bn5b_branch2c/bn5b_branch2c/gamma:0" in report["zeroed"]
     assert sum(report["counts"].values()) == len(read_tensors(root / "models/start/deeper.h5"))
+
+
+def test_start_weights_know_the_network_and_the_classes_of_the_split(root: Path) -> None:
+    facts = read_facts(root / "models/start/deeper.h5")
+    assert ("background", *facts.class_names) == CLASS_NAMES
+    assert (facts.image_shape, facts.fit) == ((64, 64), "stretch")
+    settings = read_params(root / "params.yaml").section(Model)
+    assert facts.architecture == dataclasses.replace(settings, backbone="resnet26")
 
 
 def number_rows(path: Path, class_count: int) -> None:
