@@ -3,6 +3,7 @@
 Reads   predictions/{<variant>,<compare.reference>}.json, predictions/proposals/<variant>.json,
         data/processed/test.npz, the test images below data.root
 Writes  pictures/found/<variant>/{proposals,masks,verdicts,detections,compare}/<image>.png,
+        pictures/found/<variant>/worst/<rank>_<image>.png,
         pictures/found/<variant>/confusions/<class>_as_<class>.png
 Params  data.root, draw, compare
 """
@@ -34,12 +35,13 @@ from maskrcnn.project.rules import read_images_root
 from maskrcnn.results.predictions import Predictions, decode_mask, read_found
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
+from maskrcnn.scoring.matches import judge
 from maskrcnn.scoring.overlaps import Overlaps, find_regions, measure_overlaps
 from maskrcnn.scoring.threads import map_in_threads
 
 
 def main(variant: str, root: Path = Path()) -> None:
-    """Draws images spread evenly over the split, in place of the pictures that were there.
+    """Draws images spread evenly over the split, and the worst ones, in place of the pictures that were there.
 
     Args:
         variant: Stem of the predictions.
@@ -56,7 +58,9 @@ def main(variant: str, root: Path = Path()) -> None:
     found = gather_found(root, variant, images, records)
     with whole_folder(root / f"pictures/found/{variant}") as folder:
         draw_images(folder, found, read_regions(root, found, settings), settings.min_score)
-        write_pictures(folder / "confusions", draw_mistakes(found, settings))
+        overlaps = map_in_threads(found.measure, len(records), "Overlaps")
+        write_pictures(folder / "worst", draw_worst(found, overlaps, settings))
+        write_pictures(folder / "confusions", draw_mistakes(found, overlaps, settings))
         if variant != reference:
             pair = (gather_found(root, reference, images, records), found)
             write_pictures(folder / "compare", draw_side_by_side(pair, settings))
@@ -118,7 +122,7 @@ def draw_image(found: Found, index: int, regions: Boxes, min_score: float) -> di
         "proposals": draw_proposals(image, regions, f"{name}   the {len(regions)} best regions, the brightest first"),
         "masks": draw_masks(image, objects, min_score, name),
         "verdicts": draw_verdicts(image, instance_map, panels, min_score, class_names),
-        "detections": draw_detections(image, objects, min_score, name, class_names),
+        "detections": draw_detections(image, objects, min_score, name, class_names, found.records.catalogue.colors),
     }
 
 
@@ -132,10 +136,27 @@ def draw_side_by_side(pair: Sequence[Found], settings: Draw) -> Iterator[tuple[s
         yield records.names[index], figure
 
 
-def draw_mistakes(found: Found, settings: Draw) -> Iterator[tuple[str, Figure]]:
+def draw_worst(found: Found, overlaps: Sequence[Overlaps], settings: Draw) -> Iterator[tuple[str, Figure]]:
+    """Yields the verdicts on the images with the most objects that were missed or found wrongly."""
+    class_names, names = found.records.catalogue.class_names, found.records.names
+    for rank, index in enumerate(rank_worst(overlaps, settings), start=1):
+        panels = {names[index]: (found.predictions[index], overlaps[index])}
+        instance_map = found.records.instance_map(index)
+        figure = draw_verdicts(found.read(index), instance_map, panels, settings.min_score, class_names)
+        yield f"{rank:02d}_{names[index]}", figure
+
+
+def rank_worst(overlaps: Sequence[Overlaps], settings: Draw) -> list[int]:
+    """Returns the images with the most wrong verdicts, by index, the worst first; those without any are left out."""
+    verdicts = [judge(image, settings.min_score) for image in overlaps]
+    counts = [len(image.missed) + len(image.alarms) for image in verdicts]
+    order = sorted(range(len(counts)), key=lambda index: -counts[index])
+    return [index for index in order if counts[index]][: settings.images]
+
+
+def draw_mistakes(found: Found, overlaps: Sequence[Overlaps], settings: Draw) -> Iterator[tuple[str, Figure]]:
     """Yields a sheet and its name for each of the pairs of classes that were confused most often."""
     class_names = found.records.catalogue.class_names
-    overlaps = map_in_threads(found.measure, len(found.records), "Overlaps")
     counts = count_confusions(overlaps, len(class_names), settings.min_score)
     for actual, predicted in rank_confusions(counts, settings.confusions):
         confusions = find_confusions(overlaps, actual, predicted, settings.min_score, settings.crops)

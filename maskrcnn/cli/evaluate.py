@@ -108,7 +108,7 @@ def score_gtfine(predictions: Path, truth: Path) -> "tuple[Metrics, list[Table]]
     """
     from maskrcnn.readers.cityscapes import CITYSCAPES
     from maskrcnn.scoring.average_precision import mean_ap, score_per_image
-    from maskrcnn.scoring.cityscapes_ap import MIN_AREA, official_label_ids, score_cityscapes
+    from maskrcnn.scoring.cityscapes_ap import count_official, official_label_ids, score_cityscapes
     from maskrcnn.scoring.cityscapes_files import find_truth, measure_results, measure_submission
     from maskrcnn.scoring.matches import match
     from maskrcnn.scoring.rows import known
@@ -121,9 +121,7 @@ def score_gtfine(predictions: Path, truth: Path) -> "tuple[Metrics, list[Table]]
         overlaps, absent = measure_results(predictions, files)
     _print_absent(absent, truth)
     class_ids = list(official_label_ids(CITYSCAPES))
-    ap = score_cityscapes(overlaps, class_ids)
-    counted = [image.truth_class_ids[image.truth_areas >= MIN_AREA].tolist() for image in overlaps]
-    counts = [sum(image.count(class_id) for image in counted) for class_id in class_ids]
+    ap, counts = score_cityscapes(overlaps, class_ids), count_official(overlaps, class_ids)
     rows = {
         CITYSCAPES.class_names[class_id]: {"AP": mean_ap(ap[:, [i]]), "AP50": mean_ap(ap[:1, [i]]), "truths": counts[i]}
         for i, class_id in enumerate(class_ids)

@@ -7,8 +7,10 @@ from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from maskrcnn.pictures.panels import add_box, add_outline, dim, new_panels, show_image, spread_colors, tint
+from maskrcnn.pictures.overlay import cut_object, draw_overlay, enlarge
+from maskrcnn.pictures.panels import add_box, dim, new_panels, show_image
 from maskrcnn.project.notation import Image
+from maskrcnn.project.palette import Color, spread_colors
 from maskrcnn.results.predictions import Predictions, decode_mask
 
 STRONG = 0.65  # opacity of masks over a dim picture
@@ -32,9 +34,14 @@ def draw_proposals(image: Image, boxes_px: Float[np.ndarray, "R 4"], title: str)
 
 
 def draw_detections(
-    image: Image, found: Predictions, min_score: float, title: str, class_names: Sequence[str]
+    image: Image,
+    found: Predictions,
+    min_score: float,
+    title: str,
+    class_names: Sequence[str],
+    class_colors: Sequence[Color],
 ) -> Figure:
-    """Draws the boxes of one image with class and score, the highest scores on top.
+    """Draws the objects of one image in the colours of their classes, the highest scores on top.
 
     Args:
         image: What the network saw.
@@ -42,33 +49,37 @@ def draw_detections(
         min_score: Objects below this score are left out.
         title: Stands above the picture.
         class_names: By class id.
+        class_colors: By class id, too.
     """
+    objects = [
+        cut_object(
+            decode_mask(found.rles[index], image.shape[:2]),
+            class_colors[found.class_ids[index]],
+            name_object(found, index, class_names),
+        )
+        for index in rank_drawn(found, min_score)
+    ]
     figure, (axes,) = new_panels(image.shape[:2], [title])
-    colors = spread_colors(len(found))
-    picture = image / 255
-    for index in rank_drawn(found, min_score):
-        picture = tint(picture, decode_mask(found.rles[index], image.shape[:2]), colors[index])
-        add_box(axes, found.boxes_px[index], colors[index], name_object(found, index, class_names))
-    show_image(axes, picture)
+    show_image(axes, draw_overlay(*enlarge(image, objects)), image.shape[:2])
     return figure
 
 
 def draw_masks(image: Image, found: Predictions, min_score: float, title: str) -> Figure:
     """Draws the masks of one image over dim grey, each in its colour; arguments as in `draw_detections`."""
+    drawn = rank_drawn(found, min_score)
+    colors = spread_colors(len(drawn) + 1)[1:]
+    objects = [
+        cut_object(decode_mask(found.rles[index], image.shape[:2]), color)
+        for index, color in zip(drawn, colors, strict=True)
+    ]
     figure, (axes,) = new_panels(image.shape[:2], [title])
-    colors = spread_colors(len(found))
-    picture = dim(image)
-    for index in rank_drawn(found, min_score):
-        mask = decode_mask(found.rles[index], image.shape[:2])
-        picture = tint(picture, mask, colors[index], STRONG)
-        add_outline(axes, mask, colors[index])
-    show_image(axes, picture)
+    show_image(axes, draw_overlay(*enlarge(dim(image), objects), opacity=STRONG), image.shape[:2])
     return figure
 
 
 def rank_drawn(found: Predictions, min_score: float) -> list[int]:
-    """Returns the objects to draw, by index; the highest scores come last, so they are drawn on top."""
-    order = np.argsort(found.scores, kind="stable")
+    """Returns the objects to draw, by index, the highest score first."""
+    order = np.argsort(-found.scores, kind="stable")
     return order[found.scores[order] >= min_score].tolist()
 
 

@@ -15,8 +15,8 @@ from PIL import Image as Drawing
 from PIL import ImageDraw, ImageFont
 
 from maskrcnn.project.notation import Image
+from maskrcnn.project.palette import Color
 
-Color = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]
 Plate = UInt8[np.ndarray, "_ _ 3"]
 

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from maskrcnn.pictures.labels import BLACK, Color, add_labels, choose_font_size, draw_plate
+from maskrcnn.pictures.labels import BLACK, add_labels, choose_font_size, draw_plate
 from maskrcnn.project.notation import Image
+from maskrcnn.project.palette import Color
 
 OPACITY = 0.4
 SIDE_BY_LINE = 700  # mean side of an image / width of its outlines
@@ -29,25 +30,40 @@ class Drawn(NamedTuple):
     box_px: Int[np.ndarray, "4"]
     part: Bool[np.ndarray, "_ _"]
     color: Color
-    label: str
+    label: str = ""
 
 
-def draw_overlay(image: Image, objects: Sequence[Drawn], opacity: float = OPACITY) -> Image:
+def cut_object(mask: Bool[np.ndarray, "H W"], color: Color, label: str = "") -> Drawn:
+    """Returns the object of a mask of image size; one without a pixel has an empty box and is not drawn."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Drawn(np.zeros(4, np.int64), mask[:0, :0], color)
+    box = np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1])
+    return Drawn(box, mask[box[0] : box[2], box[1] : box[3]], color, label)
+
+
+def draw_overlay(
+    image: Image, objects: Sequence[Drawn], opacity: float = OPACITY, outlined: Sequence[Drawn] = ()
+) -> Image:
     """Returns the image with its objects.
 
     Args:
         image: Is not changed.
         objects: The most important first; it is drawn on top, and its label is placed first.
         opacity: Of the fill, from 0 to 1.
+        outlined: Have a thin outline and nothing else, over all others.
     """
     picture = np.ascontiguousarray(image).copy()
-    for drawn in reversed(objects):
-        _fill(picture, drawn, opacity)
     width = max(1, round(sum(image.shape[:2]) / 2 / SIDE_BY_LINE))
     for drawn in reversed(objects):
-        _add_outline(picture, drawn, width)
-    font_size = choose_font_size(image.shape[:2])
+        _fill(picture, drawn, opacity)
+    for drawn in reversed(objects):
+        _add_outline(picture, drawn, BLACK, width + 2)  # seen on any ground, and without colours
+        _add_outline(picture, drawn, drawn.color, width)
+    for drawn in outlined:
+        _add_outline(picture, drawn, drawn.color, 1)
     ordered = sorted(objects, key=lambda drawn: not drawn.label)  # those without one matter only as what is not hidden
+    font_size = choose_font_size(image.shape[:2])
     plates = [draw_plate(drawn.label, drawn.color, font_size) for drawn in ordered if drawn.label]
     boxes = np.array([drawn.box_px for drawn in ordered], np.int64).reshape(-1, 4)
     add_labels(picture, plates, boxes, [drawn.part for drawn in ordered], [drawn.color for drawn in ordered])
@@ -73,16 +89,16 @@ def _fill(picture: Image, drawn: Drawn, opacity: float) -> None:
     """Tints the mask."""
     y1, x1, y2, x2 = drawn.box_px.tolist()
     inside = picture[y1:y2, x1:x2]
-    mixed = cv2.addWeighted(inside, 1 - opacity, np.full_like(inside, drawn.color), opacity, 0)
-    cv2.copyTo(mixed, drawn.part.astype(np.uint8), inside)
+    if inside.size:
+        mixed = cv2.addWeighted(inside, 1 - opacity, np.full_like(inside, drawn.color), opacity, 0)
+        cv2.copyTo(mixed, drawn.part.astype(np.uint8), inside)
 
 
-def _add_outline(picture: Image, drawn: Drawn, width: int) -> None:
-    """Adds the outline of a mask, with a dark line beneath: it is seen on any ground and without colours."""
+def _add_outline(picture: Image, drawn: Drawn, color: Color, width: int) -> None:
+    """Adds the outline of a mask, along the centres of its outermost pixels."""
     y1, x1 = drawn.box_px.tolist()[:2]
     # One empty pixel around the mask, so that the outline closes at the edges of its box.
     part = cv2.copyMakeBorder(drawn.part.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     outlines, _ = cv2.findContours(part, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE, offset=(x1 - 1, y1 - 1))
     outlines = [cv2.approxPolyDP(outline, STRAIGHT * width, True) for outline in outlines]
-    cv2.polylines(picture, outlines, True, BLACK, width + 2, cv2.LINE_AA)
-    cv2.polylines(picture, outlines, True, drawn.color, width, cv2.LINE_AA)
+    cv2.polylines(picture, outlines, True, color, width, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Panels of a figure: image, boxes, masks, labels, and colours that colour-blind readers can tell apart."""
+"""Panels of a figure: images, boxes, outlines and labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,41 +7,24 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon, Rectangle
 
+from maskrcnn.pictures.overlay import SMALLEST_WIDTH
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.notation import Boxes, Image
 
 Color = str | Float[np.ndarray, "3"]
-Colors = Float[np.ndarray, "N 3"]
 Mask = Bool[np.ndarray, "H W"]
 Picture = Float[np.ndarray, "H W 3"]
 
-# Okabe and Ito, "Color Universal Design" (2008): colour-blind readers can tell them apart.
-PALETTE = ("#56B4E9", "#009E73", "#F0E442", "#D55E00", "#0072B2", "#CC79A7", "#E69F00")
-PALER = (0.0, 0.45)  # share of white in every other round through the palette
-OPACITY = 0.5
 DOTS_PER_INCH = 100
-SMALLEST_WIDTH = 1024  # dots of a panel; smaller images are enlarged, so that labels do not hide them
 STRIP = 0.36  # inches above a panel, for its title
 
 
 def spread_indices(count: int, total: int) -> list[int]:
     """Returns at most `count` indices below `total`, spread evenly from the first to the last."""
     return np.linspace(0, total - 1, min(count, total), dtype=int).tolist()
-
-
-def spread_colors(count: int) -> Colors:
-    """Returns colours in [0, 1]; neighbours in the list are easy to tell apart."""
-    rounds = [divmod(index, len(PALETTE)) for index in range(count)]
-    colors = [_pale(PALETTE[place], PALER[lap % len(PALER)]) for lap, place in rounds]
-    return np.array(colors).reshape(-1, 3)
-
-
-def _pale(color: str, white: float) -> Float[np.ndarray, "3"]:
-    return (1 - white) * np.array(to_rgb(color)) + white
 
 
 def new_panels(
@@ -83,22 +66,21 @@ def show(axes: Axes, image: Image | Picture, title: str) -> None:
     axes.set_axis_off()
 
 
-def show_image(axes: Axes, image: Image | Picture) -> None:
-    """Fills a panel with an image; pixel 0 spans from 0 to 1, so that boxes lie between pixels."""
-    axes.imshow(image, extent=(0, image.shape[1], image.shape[0], 0), interpolation="nearest")
+def show_image(axes: Axes, image: Image | Picture, image_shape: tuple[int, int] | None = None) -> None:
+    """Fills a panel with an image; pixel 0 spans from 0 to 1, so that boxes lie between pixels.
+
+    Args:
+        axes: The panel.
+        image: What it shows.
+        image_shape: Height and width that coordinates refer to, where the image was enlarged.
+    """
+    height, width = image_shape or image.shape[:2]
+    axes.imshow(image, extent=(0, width, height, 0), interpolation="nearest")
 
 
-def dim(image: Image) -> Picture:
+def dim(image: Image) -> Image:
     """Returns the image in dim grey, as a background for colours."""
-    return np.repeat(0.6 * image.mean(axis=2, keepdims=True) / 255, 3, axis=2)
-
-
-def tint(picture: Picture, mask: Mask, color: Color, opacity: float = OPACITY) -> Picture:
-    """Lays a transparent mask over a picture in [0, 1]."""
-    rgb: np.ndarray = np.array(to_rgb(color))  # type: ignore[arg-type]  # takes arrays too
-    tinted = picture.copy()
-    tinted[mask] = (1 - opacity) * picture[mask] + opacity * rgb
-    return tinted
+    return np.repeat(0.6 * image.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
 
 
 def add_outline(axes: Axes, mask: Mask, color: Color, line: str = "-") -> None:

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import Record
-from maskrcnn.pictures.panels import Colors, Picture, add_box, dim, show, spread_colors
+from maskrcnn.pictures.panels import Picture, add_box, dim, show
 from maskrcnn.project.notation import Image, InstanceMap
+from maskrcnn.project.palette import spread_colors
+
+Colors = Float[np.ndarray, "N 3"]
 
 LOST, GAINED = (0.95, 0.15, 0.15), (0.1, 0.55, 1.0)
 LABELLED_SHARE = 1 / 32  # of the image's width: the label of a narrower box would hide it
@@ -27,7 +31,7 @@ def draw_truth(image: Image, instance_map: InstanceMap, record: Record, class_na
         class_names: By class id.
     """
     original, rebuilt = number_masks(instance_map, record), number_mini_masks(record, image.shape[:2])
-    colors = spread_colors(len(record.boxes))
+    colors = np.array(spread_colors(len(record.boxes) + 1)[1:]).reshape(-1, 3) / 255
     figure = Figure(figsize=(16, 16 * image.shape[0] / image.shape[1] + 1), layout="constrained")
     crowd_count = np.count_nonzero(record.is_crowd)
     figure.suptitle(f"{record.name}   instances: {len(record.boxes) - crowd_count}, crowds: {crowd_count}", fontsize=14)
@@ -70,7 +74,7 @@ def _compare(image: Image, original: InstanceMap, rebuilt: InstanceMap) -> tuple
     """Returns the image in dim grey with the pixels that mini-masks lose or gain, and its title."""
     lost = (original > 0) & (rebuilt != original)
     gained = (original == 0) & (rebuilt > 0)
-    picture = dim(image)
+    picture = dim(image) / 255
     picture[lost], picture[gained] = LOST, GAINED
     pixels = max(np.count_nonzero(original), 1)
     shares = f"lose (red, {lost.sum() / pixels:.1%}) and gain (blue, {gained.sum() / pixels:.1%})"

@@ -1,16 +1,22 @@
 """Pictures of what the network finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from maskrcnn.pictures import detections
 from maskrcnn.pictures.detections import RANKS, STRONG, draw_detections, draw_masks, draw_proposals
-from maskrcnn.pictures.panels import OPACITY, spread_colors
-from maskrcnn.results.predictions import encode_predictions
+from maskrcnn.pictures.overlay import OPACITY
+from maskrcnn.project.palette import spread_colors
+from maskrcnn.results.predictions import Predictions, encode_predictions
 
 SHAPE = (8, 16)
 IMAGE = np.full((*SHAPE, 3), 51, np.uint8)
 NAMES = ("background", "car", "person", "rider", "motorcycle", "bicycle", "bus")
+COLORS = spread_colors(len(NAMES))
 
 
 def paint(*corners: tuple[int, int, int, int]) -> np.ndarray:
@@ -22,35 +28,47 @@ def paint(*corners: tuple[int, int, int, int]) -> np.ndarray:
 
 
 @pytest.fixture
-def found():
+def found() -> Predictions:
     boxes = [(0, 0, 4, 4), (2, 6, 8, 16), (1, 1, 3, 3)]
     return encode_predictions(np.array(boxes), np.array([1, 6, 2]), np.array([0.9, 0.6, 0.3]), paint(*boxes))
 
 
-def test_uncertain_objects_are_left_out(found) -> None:
-    axes = draw_detections(np.zeros((*SHAPE, 3), np.uint8), found, 0.5, "street", NAMES).axes[0]
-    assert sorted(text.get_text() for text in axes.texts) == ["bus 0.60", "car 0.90"]
-    assert [patch.get_bbox().bounds for patch in axes.patches] == [(6, 2, 10, 6), (0, 0, 4, 4)]  # the best on top
+def pixel(axes: Axes, row: int, column: int) -> np.ndarray:
+    """The middle of a pixel of the image, in the enlarged picture."""
+    picture = axes.images[0].get_array()
+    assert picture is not None
+    factor = picture.shape[1] // SHAPE[1]
+    return picture[row * factor + factor // 2, column * factor + factor // 2]
+
+
+def mix(ground: tuple[int, ...], color: tuple[int, ...], opacity: float) -> np.ndarray:
+    return (1 - opacity) * np.array(ground) + opacity * np.array(color)
+
+
+def test_objects_have_the_colours_of_their_classes_and_uncertain_ones_are_left_out(found: Predictions) -> None:
+    axes = draw_detections(IMAGE, found, 0.5, "street", NAMES, COLORS).axes[0]
+    np.testing.assert_array_equal(pixel(axes, 7, 0), 51)
+    np.testing.assert_allclose(pixel(axes, 1, 1), mix((51, 51, 51), COLORS[1], OPACITY), atol=1)  # no third on top
+    np.testing.assert_allclose(pixel(axes, 6, 13), mix((51, 51, 51), COLORS[6], OPACITY), atol=1)
     assert axes.get_title() == "street"
+    assert axes.get_xlim() == (0, 16) and axes.get_ylim() == (8, 0)
 
 
-def test_the_picture_is_tinted_where_the_masks_are(found) -> None:
-    axes = draw_detections(IMAGE, found, 0.5, "", NAMES).axes[0]
-    picture = axes.images[0].get_array()
-    car, bus, _ = spread_colors(3)
-    np.testing.assert_allclose(picture[7, 0], 0.2)
-    np.testing.assert_allclose(picture[0, 0], 0.2 * (1 - OPACITY) + OPACITY * car)
-    np.testing.assert_allclose(picture[7, 15], 0.2 * (1 - OPACITY) + OPACITY * bus)
+def test_objects_are_named_with_their_scores(found: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(detections, "draw_overlay", lambda image, objects: drawn.extend(objects) or image)
+    draw_detections(IMAGE, found, 0.5, "street", NAMES, COLORS)
+    assert [one.label for one in drawn] == ["car 0.90", "bus 0.60"]  # the best first, which is on top
 
 
-def test_masks_are_drawn_before_dim_grey(found) -> None:
-    axes = draw_masks(IMAGE, found, 0.5, "street").axes[0]
-    picture = axes.images[0].get_array()
-    np.testing.assert_allclose(picture[7, 0], 0.6 * 0.2)
-    np.testing.assert_allclose(picture[0, 0], (1 - STRONG) * 0.6 * 0.2 + STRONG * spread_colors(3)[0])
-    np.testing.assert_allclose(picture[2, 3], (1 - STRONG) * 0.6 * 0.2 + STRONG * spread_colors(3)[0])  # no third
-    assert len(axes.patches) == 2  # outlines
-    assert not axes.texts and axes.get_title() == "street"
+def test_masks_are_drawn_over_dim_grey_each_in_its_colour(found: Predictions) -> None:
+    two_cars = replace(found, class_ids=np.array([1, 1, 1]))
+    axes = draw_masks(IMAGE, two_cars, 0.5, "street").axes[0]
+    grey, colors = (30, 30, 30), spread_colors(3)
+    np.testing.assert_array_equal(pixel(axes, 7, 0), 30)
+    np.testing.assert_allclose(pixel(axes, 1, 1), mix(grey, colors[1], STRONG), atol=1)
+    np.testing.assert_allclose(pixel(axes, 6, 13), mix(grey, colors[2], STRONG), atol=1)
+    assert axes.get_title() == "street"
 
 
 def test_the_best_region_is_brightest_and_on_top() -> None:

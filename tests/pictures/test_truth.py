@@ -9,8 +9,8 @@ from matplotlib.patches import Rectangle
 
 from maskrcnn.data.images import read_image
 from maskrcnn.data.records import Record, build_record
-from maskrcnn.pictures.panels import spread_colors
 from maskrcnn.pictures.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks
+from maskrcnn.project.palette import spread_colors
 from maskrcnn.readers.cityscapes import CLASS_NAMES, paint_instances, read_annotation
 from tests.readers.frames import rectangle, write_frame
 
@@ -94,7 +94,9 @@ def test_boxes_are_drawn_large_to_small_with_dashed_crowds(truth: Truth) -> None
     by_area = np.argsort(-record.areas)
     assert corners == record.boxes[by_area].tolist()
     assert [patch.get_linestyle() for patch in drawn] == ["--" if record.is_crowd[i] else "-" for i in by_area]
-    np.testing.assert_allclose([to_rgb(patch.get_edgecolor()) for patch in drawn], spread_colors(3)[by_area])
+    np.testing.assert_allclose(
+        [to_rgb(patch.get_edgecolor()) for patch in drawn], np.array(spread_colors(4)[1:])[by_area] / 255
+    )
     assert {text.get_text() for text in panel.texts} == {"person", "car", "bus"}
 
 

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from maskrcnn.data.catalogue import Catalogue
-from maskrcnn.pictures.panels import OPACITY
-from maskrcnn.pictures.verdicts import ALARM, HIT, IGNORED, LEGEND, MISSED, draw_verdicts
+from maskrcnn.pictures.overlay import OPACITY
+from maskrcnn.pictures.verdicts import ALARM, HIT, IGNORED, LEGEND, MISSED, compose, draw_verdicts
 from maskrcnn.results.predictions import Predictions, encode_predictions
+from maskrcnn.scoring.matches import judge
 from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
 
 SHAPE = (16, 32)
@@ -45,11 +47,26 @@ def draw(instance_map: np.ndarray, **found: Predictions) -> Figure:
     return draw_verdicts(IMAGE, instance_map, panels, 0.5, CATALOGUE.class_names)
 
 
-def pixel(axes, row: int, column: int) -> np.ndarray:
-    return axes.images[0].get_array()[row, column]
+def pixel(axes: Axes, row: int, column: int) -> np.ndarray:
+    """The middle of a pixel of the image, in the enlarged picture."""
+    picture = axes.images[0].get_array()
+    assert picture is not None
+    factor = picture.shape[1] // SHAPE[1]
+    return picture[row * factor + factor // 2, column * factor + factor // 2]
 
 
-def test_every_verdict_has_its_colour(instance_map) -> None:
+def mix(ground: np.ndarray | int, color: str) -> np.ndarray:
+    return (1 - OPACITY) * np.array(ground) + OPACITY * 255 * np.array(to_rgb(color))
+
+
+def name_objects(instance_map: np.ndarray, found: Predictions) -> list[str]:
+    """Returns the labels of a panel."""
+    overlaps = measure_overlaps(find_regions(instance_map, CATALOGUE), found)
+    picture = compose(instance_map, found, overlaps, judge(overlaps, 0.5), CATALOGUE.class_names)
+    return [drawn.label for drawn in picture.objects]
+
+
+def test_every_verdict_has_its_colour(instance_map: np.ndarray) -> None:
     found = find(
         (instance_map == 26000, CAR, 0.9),
         (instance_map == 24000, CAR, 0.8),  # the person, taken for a car
@@ -57,31 +74,48 @@ def test_every_verdict_has_its_colour(instance_map) -> None:
         (part(slice(10, 16), slice(20, 30)), CAR, 0.4),
     )
     axes = draw(instance_map, base=found).axes[0]
-    np.testing.assert_allclose(pixel(axes, 1, 1), OPACITY * np.array(to_rgb(HIT)))
-    np.testing.assert_allclose(pixel(axes, 12, 1), OPACITY * np.array(to_rgb(IGNORED)))
+    np.testing.assert_allclose(pixel(axes, 2, 4), mix(0, HIT), atol=1)
+    np.testing.assert_allclose(pixel(axes, 12, 4), mix(0, IGNORED), atol=1)
     np.testing.assert_array_equal(pixel(axes, 12, 25), 0)  # below the score
     # The alarm lies on top of the person that was missed.
-    missed = OPACITY * np.array(to_rgb(MISSED))
-    np.testing.assert_allclose(pixel(axes, 1, 13), (1 - OPACITY) * missed + OPACITY * np.array(to_rgb(ALARM)))
-    assert [text.get_text() for text in axes.texts] == ["person 0.70", "car 0.90", "person", "car 0.80"]
+    np.testing.assert_allclose(pixel(axes, 2, 14), mix(mix(0, MISSED), ALARM), atol=2)
     assert axes.get_title() == "base   hits: 1, missed: 1, false alarms: 1"
+    assert name_objects(instance_map, found) == ["person, found as car 0.80", "", "car 0.90", "person 0.70"]
 
 
-def test_the_truth_of_a_hit_is_outlined_in_white(instance_map) -> None:
+def test_an_object_of_which_too_little_was_found_says_how_little(instance_map: np.ndarray) -> None:
+    half = find((part(slice(0, 6), slice(12, 13)), PERSON, 0.9))  # 6 of 24 pixels
+    assert name_objects(instance_map, half) == ["person 0.90, IoU 0.25", "", "car, missed"]
+    tenth = find((part(slice(0, 2), slice(12, 13)), PERSON, 0.9))  # 2 of 24 pixels, which is below a tenth
+    assert name_objects(instance_map, tenth) == ["person 0.90", "person, missed", "car, missed"]
+    other = find((part(slice(0, 6), slice(12, 13)), CAR, 0.9))  # so little of another class is no confusion
+    assert name_objects(instance_map, other) == ["car 0.90", "person, missed", "car, missed"]
+
+
+def test_one_missed_object_has_one_reason_and_a_hit_has_none(instance_map: np.ndarray) -> None:
+    twice = find((instance_map == 24000, CAR, 0.8), (instance_map == 24000, CAR, 0.9))
+    assert name_objects(instance_map, twice)[:2] == ["person, found as car 0.90", "car 0.80"]
+    both = find((instance_map == 24000, CAR, 0.9), (instance_map == 24000, PERSON, 0.6))
+    assert name_objects(instance_map, both) == ["car 0.90", "car, missed", "person 0.60"]
+
+
+def test_the_truth_of_a_hit_is_outlined_in_white(instance_map: np.ndarray) -> None:
     found = find((part(slice(0, 6), slice(0, 7)), CAR, 0.9))
     axes = draw(instance_map, base=found).axes[0]
-    white = [patch for patch in axes.patches if patch.get_edgecolor()[:3] == (1, 1, 1)]
-    assert [patch.get_xy().max(axis=0).tolist() for patch in white] == [[9.5, 5.5]]
-    assert white[0].get_linestyle() == ":"
+    picture = axes.images[0].get_array()
+    assert picture is not None
+    factor = picture.shape[1] // SHAPE[1]
+    assert picture[3 * factor, 10 * factor - 1].min() > 200  # the right edge of the car
+    assert picture[3 * factor, 9 * factor].max() == 0
 
 
-def test_two_models_stand_side_by_side(instance_map) -> None:
+def test_two_models_stand_side_by_side(instance_map: np.ndarray) -> None:
     found = find((instance_map == 26000, CAR, 0.9))
     figure = draw(instance_map, base=found, flip=find())
     left, right = figure.axes
     assert left.get_title() == "base   hits: 1, missed: 1, false alarms: 0"
     assert right.get_title() == "flip   hits: 0, missed: 2, false alarms: 0"
-    assert pixel(left, 1, 1).tolist() != pixel(right, 1, 1).tolist()
+    assert pixel(left, 2, 4).tolist() != pixel(right, 2, 4).tolist()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(LEGEND)
 
 

@@ -33,11 +33,17 @@ PARAMS = {
 }
 
 
-def write_city(root: Path) -> None:
-    """Writes three images with a car and two riders each, and two variants: `base` takes one rider for a person."""
+def make_instance_map() -> np.ndarray:
+    """Returns the truth of every image: a car and two riders on a road."""
     instance_map = np.full(SHAPE, 7, np.uint16)
     for place, instance in zip((CAR, *RIDERS), (26000, 25000, 25001), strict=True):
         instance_map[place] = instance
+    return instance_map
+
+
+def write_city(root: Path) -> None:
+    """Writes three images with a car and two riders each, and two variants: `base` takes one rider for a person."""
+    instance_map = make_instance_map()
     records = [make_record(name, instance_map) for name in NAMES]
     write_records(root / "data/processed/test.npz", records, SHAPE, (56, 56), "stretch", CITYSCAPES)
     (root / "data/city").mkdir()

@@ -11,10 +11,26 @@ from matplotlib.colors import to_rgb
 from maskrcnn.data.records import read_records
 from maskrcnn.pictures.panels import DOTS_PER_INCH, STRIP
 from maskrcnn.pictures.verdicts import ALARM, HIT, MISSED
+from maskrcnn.project.config import Draw
 from maskrcnn.project.errors import InputError
+from maskrcnn.readers.cityscapes import CITYSCAPES
 from maskrcnn.results.predictions import write_predictions
-from stages.draw import main
-from tests.stages.drawn import CAR, DRAWN, PARAMS, RIDER, RIDERS, SHAPE, find, write_city, write_params
+from maskrcnn.scoring.overlaps import find_regions, measure_overlaps
+from stages.draw import main, rank_worst
+from tests.stages.drawn import (
+    CAR,
+    DRAWN,
+    NAMES,
+    PARAMS,
+    PERSON,
+    RIDER,
+    RIDERS,
+    SHAPE,
+    find,
+    make_instance_map,
+    write_city,
+    write_params,
+)  # fmt: skip
 
 KINDS = ("proposals", "masks", "verdicts", "detections")
 
@@ -63,7 +79,7 @@ def colorfulness(panel: np.ndarray, place: tuple[slice, slice]) -> float:
 
 
 def test_every_kind_is_drawn_of_the_first_and_the_last_image(drawn: Path) -> None:
-    assert names_in(drawn / "base") == sorted([*KINDS, "confusions"])
+    assert names_in(drawn / "base") == sorted([*KINDS, "confusions", "worst"])
     for kind in KINDS:
         assert names_in(drawn / "base" / kind) == [f"{name}.png" for name in DRAWN]
 
@@ -89,11 +105,27 @@ def test_verdicts_are_those_on_the_variant(drawn: Path) -> None:
 
 
 def test_other_variants_are_drawn_beside_the_reference(drawn: Path) -> None:
-    assert names_in(drawn / "flip") == sorted([*KINDS, "compare", "confusions"])
+    assert names_in(drawn / "flip") == sorted([*KINDS, "compare", "confusions", "worst"])
     assert names_in(drawn / "flip/compare") == [f"{name}.png" for name in DRAWN]
     base, flip = read_panels(drawn / f"flip/compare/{DRAWN[0]}.png")
     assert name_color(base, RIDERS[0], HIT, MISSED, ALARM) == ALARM
     assert name_color(flip, RIDERS[0], HIT, MISSED, ALARM) == HIT
+
+
+def test_the_worst_images_are_drawn_in_their_order(drawn: Path) -> None:
+    # In every image `base` has a false alarm and a missed rider, so the first ones are drawn; `flip` has no error.
+    assert names_in(drawn / "base/worst") == [f"01_{NAMES[0]}.png", f"02_{NAMES[1]}.png"]
+    assert names_in(drawn / "flip/worst") == []
+    (panel,) = read_panels(drawn / f"base/worst/02_{NAMES[1]}.png")
+    assert name_color(panel, RIDERS[0], HIT, MISSED, ALARM) == ALARM
+
+
+def test_images_with_more_errors_are_worse() -> None:
+    right, missed = find(RIDER), find(PERSON)
+    instance_map = make_instance_map()
+    overlaps = [measure_overlaps(find_regions(instance_map, CITYSCAPES), found) for found in (right, missed, right)]
+    settings = Draw(images=2, min_score=0.5, proposals=1, confusions=1, crops=1)
+    assert rank_worst(overlaps, settings) == [1]
 
 
 def test_confusions_are_those_of_all_images(drawn: Path) -> None:
