@@ -28,14 +28,13 @@ from maskrcnn.report.bootstrap import Samples, draw_weights, resample
 from maskrcnn.report.gallery import Gallery, write_gallery
 from maskrcnn.report.page import write_library, write_page, write_script
 from maskrcnn.report.provenance import describe_commit, describe_machine, list_packages
-from maskrcnn.report.scenes import Found
+from maskrcnn.report.scenes import KIND_NAMES, Found
 from maskrcnn.report.scores import Scores, read_scores
 from maskrcnn.report.tables import build_tables, find_verdict, list_ceilings, list_intervals, list_thresholds
 from maskrcnn.results.predictions import read_predictions
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area
 from maskrcnn.scoring.confusion import count_confusions
-from maskrcnn.scoring.errors import KINDS
 from maskrcnn.scoring.threads import map_in_threads
 
 SEED = 2021  # of the bootstrap
@@ -116,7 +115,7 @@ def draw_charts(
         charts.draw_intervals(list_intervals(scores.ours, samples), colors)
         | charts.draw_ap_by_iou(list_thresholds(sources), colors)
         | charts.draw_ceilings(list_thresholds({"this study": perfect}), {best: colors[best]})
-        | charts.draw_error_kinds(scores.errors, KINDS, colors)
+        | charts.draw_error_kinds(scores.errors, KIND_NAMES, colors)
     )
     class_names = gallery.records.catalogue.class_names
     for name, images in found.items():

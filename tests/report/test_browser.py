@@ -177,6 +177,7 @@ def test_filters_find_the_errors(page: Chrome) -> None:
 def test_the_worst_picture_comes_first(page: Chrome) -> None:
     choose(page, "left", "base")
     assert find(page, "#strip button")[0].text.startswith(NAMES[2])  # nothing was found there
+    choose(page, "left", "flip")
     choose(page, "sort", "errors")
     counts = [int(button.text.rpartition(" ")[2]) for button in find(page, "#strip button")]
     assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
