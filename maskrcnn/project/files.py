@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ MEGABYTE = 1e6
 def whole_file(path: Path, size: int | None = None) -> Iterator[Path]:
     """Yields a temporary path beside `path`; it replaces `path` at the end and is removed after an error.
 
-    What processes that were killed left of the same file is removed. Threads and processes may write one file at the
+    What processes that were killed left in the folder is removed. Threads and processes may write one file at the
     same time; the last one to end wins.
 
     Args:
@@ -92,15 +93,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _name_unfinished(path: Path) -> Path:
-    """Returns a name that no other writer of `path` uses, and removes what dead processes of this machine left."""
-    start = f".{path.name}.{socket.gethostname()}."
+    """Returns a name that no other writer uses; removes what dead processes of this machine left in the folder."""
+    host = socket.gethostname()
+    left = re.compile(rf"\..+\.{re.escape(host)}\.([0-9]+)\.[0-9]+(\.old)?{re.escape(SUFFIX)}")
     for name in os.listdir(path.parent):
-        if not (name.startswith(start) and name.endswith(SUFFIX)):
-            continue
-        pid = name.removeprefix(start).partition(".")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if (found := left.fullmatch(name)) and not _is_alive(int(found[1])):
             _remove(path.with_name(name))
-    return path.with_name(f"{start}{os.getpid()}.{get_ident()}{SUFFIX}")
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}.{get_ident()}{SUFFIX}")
 
 
 def _is_alive(pid: int) -> bool:

@@ -114,26 +114,28 @@ with write(Path(sys.argv[2])) as unfinished:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_a_killed_process_left_goes_with_the_next_writer_of_the_same_name(kind: str, tmp_path: Path) -> None:
+def test_what_a_killed_process_left_goes_with_the_next_writer_in_the_folder(kind: str, tmp_path: Path) -> None:
     for name in ("one", "other"):
         subprocess.run([sys.executable, "-c", KILLED, kind, str(tmp_path / name)], check=False)
-    assert len(list(tmp_path.iterdir())) == 2
+        assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == [name]  # the second removes the first's
     with whole_file(tmp_path / "one") if kind == "file" else whole_folder(tmp_path / "one") as unfinished:
         if kind == "file":
             unfinished.write_text("whole")
-    assert sorted(path.name.split(".")[1] for path in tmp_path.iterdir() if path.name != "one") == ["other"]
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 def test_what_a_running_process_writes_stays(tmp_path: Path) -> None:
     with whole_file(tmp_path / "file.txt") as mine:
         other = tmp_path / mine.name.replace(f".{os.getpid()}.", f".{os.getppid()}.")
         other.touch()
+        foreign = tmp_path / ".file.txt.another-machine.999999999.1.unfinished"
+        foreign.touch()
         mine.touch()
         write_text(tmp_path / "another.txt", "")
         with ThreadPoolExecutor(1) as pool:
             pool.submit(write_text, tmp_path / "file.txt", "of another thread").result()
         assert mine.exists()
-    assert other.exists()
+    assert other.exists() and foreign.exists()
 
 
 def test_threads_may_write_one_file_at_the_same_time(tmp_path: Path) -> None:
