@@ -30,14 +30,18 @@ help:  ## Names the targets; BACKEND=jax or tensorflow and DEVICE=gpu or cpu cho
 
 demo: $(RUNTIME) backend .dvc/config.local  ## Draws a synthetic city, runs the whole study on it and prints the scores
 	$(BIN)/dvc repro
-	$(BIN)/dvc metrics show metrics/test
-	@echo "metrics/tables.md holds the tables beside the published ones, pictures/ what was found."
+	$(BIN)/dvc metrics show
+	@echo "Open report/index.html in a browser: all scores, charts and pictures. Next:"
+	@echo "  source .venv/bin/activate"
+	@echo "  maskrcnn predict photo.jpg                            # your own photo"
+	@echo "  dvc exp run -S select.learning_rate=0.001 evaluate@base   # another learning rate, for one variant"
+	@echo "  maskrcnn experiments                                  # what it changed"
 
 cityscapes: $(RUNTIME) backend .dvc/config.local  ## The same on the Cityscapes that lies in data/cityscapes
 	$(BIN)/python stages/scale.py cityscapes
 	$(BIN)/python -m maskrcnn doctor
 	$(BIN)/dvc repro
-	$(BIN)/dvc metrics show metrics/test
+	$(BIN)/dvc metrics show
 
 pretrain: $(RUNTIME) backend .dvc/config.local  ## Makes the demo's start weights anew (a quarter of an hour)
 	$(BIN)/python stages/pretrain.py

@@ -1,4 +1,4 @@
-"""The command line: `maskrcnn predict`, `evaluate`, `doctor` and `weights`.
+"""The command line: `maskrcnn predict`, `evaluate`, `experiments`, `doctor` and `weights`.
 
 What a command needs is imported when it runs, so that `maskrcnn --help` answers at once.
 """
@@ -29,6 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     predict.add_command(commands)
     evaluate.add_command(commands)
+    command = commands.add_parser("experiments", help="compare the experiments of `dvc exp run` in a short table")
+    command.add_argument("--variant", default="base", help="whose scores; default: base")
+    command.set_defaults(run=_experiments)
     command = commands.add_parser("doctor", help="report what is installed, missing or damaged")
     help = "read what DVC's hashes record again, or only these files, folders and caches, and report what is damaged"
     command.add_argument("--hashes", nargs="*", metavar="PATH", help=help)
@@ -47,6 +50,12 @@ def _doctor(options: argparse.Namespace) -> int:
     from maskrcnn.cli import doctor
 
     return doctor.main(hashes=options.hashes)
+
+
+def _experiments(options: argparse.Namespace) -> int:
+    from maskrcnn.cli import experiments
+
+    return experiments.main(options.variant)
 
 
 def _fetch(options: argparse.Namespace) -> int:

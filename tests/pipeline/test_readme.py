@@ -80,6 +80,14 @@ def test_ratios_are_those_of_the_bench() -> None:
     assert ratios[2] > 0.95  # "as long with all slots filled"
 
 
+def test_figures_of_real_streets_are_those_measured() -> None:
+    measured = json.loads((ROOT / "bench/results/real_streets.json").read_text())
+    said = re.search(r"(\d+) images of (\d+)x(\d+), (\d+) s of .*? AP50 (\S+) \(car (\S+)\)", README.read_text())
+    assert said is not None
+    numbers = [measured["images"], *measured["image_shape"], measured["seconds"]]
+    assert said.groups() == (*map(str, numbers), f"{measured['AP50']:.2f}", f"{measured['cAP_car']:.2f}")
+
+
 def test_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) < 150
 
