@@ -42,16 +42,16 @@ def read_scores(metrics: Path, variants: Iterable[str], splits: Iterable[str]) -
     """
 
     def read(folder: str, names: Iterable[str], stage: str) -> dict[str, Metrics]:
-        return {name: read_metrics(metrics / folder / f"{name}.json", stage.format(name)) for name in names}
+        return {name: read_metrics(metrics / folder / f"{name}.json", f"{stage}@{name}") for name in names}
 
     def join(tables: Iterable[str], names: Iterable[str]) -> dict[str, Metrics]:
-        rows = [read(table, names, "evaluate@{}") for table in tables]
+        rows = [read(table, names, "evaluate") for table in tables]
         return {name: {key: value for row in rows for key, value in row[name].items()} for name in names}
 
     return Scores(
         ours=join(("test", "classes", "iou"), variants),
         published=join(("published_2021/test", "published_2021/iou"), PUBLISHED),
-        errors=read("errors", variants, "evaluate@{}"),
-        ceilings=read("ceilings", CEILINGS, "ceilings"),
-        counts=read("data", splits, "preprocess@{}"),
+        errors=read("errors", variants, "evaluate"),
+        ceilings={side: read_metrics(metrics / f"ceilings/{side}.json", "ceilings") for side in CEILINGS},
+        counts=read("data", splits, "preprocess"),
     )

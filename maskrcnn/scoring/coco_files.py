@@ -169,7 +169,7 @@ def check_result(entry: Mapping[str, Any], image_shape: tuple[int, int], where: 
     if mask.get("size") != list(image_shape):
         raise InputError(
             f"{where}: `segmentation.size` must be {list(image_shape)}, as its truth; got {str(mask.get('size'))[:80]}."
-            " `maskrcnn predict` writes masks of the image's own size; the pipeline's predictions have the network's."
+            " maskrcnn predict writes masks of the image's own size; the pipeline's predictions have the network's."
         )
     try:
         decode_runs(mask["counts"], image_shape)

@@ -36,7 +36,7 @@ def find_texts(node: ast.AST) -> Iterator[str]:
 
 def find_commands(source: str) -> list[str]:
     """Returns the commands in backticks among the texts of a module."""
-    quoted = [command for text in find_texts(ast.parse(source)) for command in re.findall("`([^`]+)`", text)]
+    quoted = [command for text in find_texts(ast.parse(source)) for command in re.findall("`([^`\n]+)`", text)]
     return [part.strip() for command in quoted for part in command.split("&&") if part.split()[0] in PROGRAMS]
 
 
@@ -117,8 +117,8 @@ def find_fault_of_cli(words: list[str]) -> str:
     filled = ["coco" if word == BLANK and "fetch" in words else word for word in words]
     try:
         __main__._parser().parse_args(filled)
-    except SystemExit:
-        return "maskrcnn has no such command"
+    except SystemExit as exit:
+        return "maskrcnn has no such command" if exit.code else ""  # 0: the help
     return ""
 
 
