@@ -174,19 +174,19 @@ def test_a_chunk_that_claims_gigabytes_is_refused(tmp_path: Path, kind: bytes) -
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
-def test_texts_and_profiles_that_unpack_to_gigabytes_are_left_out(tmp_path: Path, kind: bytes) -> None:
+def test_texts_and_profiles_that_unpack_to_much_are_left_out(tmp_path: Path, kind: bytes) -> None:
     path = write_image(tmp_path / "a.png")
     before = open_image(path).content
-    bomb = make_chunk(kind, b"a\0\0" + zlib.compress(bytes(8_000_000)))
+    bomb = make_chunk(kind, b"a\0\0" + zlib.compress(bytes(1_000_000)))
     for _ in range(300):
         insert_chunk(path, bomb)
     assert open_image(path).content == before
     check_pixels(path)
 
 
-def test_data_that_unpack_to_gigabytes_are_refused(tmp_path: Path) -> None:
+def test_data_that_unpack_to_more_than_the_pixels_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(make_png((8, 8), zlib.compress(bytes(300_000_000))))
+    path.write_bytes(make_png((8, 8), zlib.compress(bytes(30_000_000))))
     with pytest.raises(InputError, match=f"a.png{DAMAGED}"):
         check_pixels(path)
 

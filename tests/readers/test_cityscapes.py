@@ -315,7 +315,7 @@ def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
         ("[9, 1]", "[9, NaN]", "the number NaN"),
         ("[9, 1]", "[-Infinity, 1]", "the number -Infinity"),
         ("[9, 1]", f"[9, {'9' * 5000}]", "a number of 5000 digits"),
-        ('"car"', "'car'", r"Expecting value: .*, in a file that begins with b'\{\"imgHeight\": 6'"),
+        ('"car"', "'car'", "Expecting value: .*, in a file that begins with b'{"),
     ],
 )
 def test_json_that_python_alone_would_read_is_refused(tmp_path: Path, old: str, new: str, rule: str) -> None:
@@ -349,17 +349,18 @@ def test_json_nested_too_deep_is_refused(tmp_path: Path, start: str) -> None:
 def test_a_polygon_of_ten_million_points_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "long.json"
     path.write_text('{"objects": [{"label": "car", "polygon": [' + "[1,1]," * 10_000_000)
-    with pytest.raises(InputError, match=r"long.json` must have at most 10000000 bytes; got 60000041"):
+    with pytest.raises(InputError, match=r"long.json` must have at most 10000000 bytes; got 60000042"):
         read_annotation(path, SHAPE)
 
 
 def test_outlines_that_cross_too_many_rows_are_refused(tmp_path: Path) -> None:
-    zigzag = [[0, 0], [1, 64]] * 23_438  # 46,876 edges cross 64 rows each
-    path = write_annotation(tmp_path, objects=[{"label": "car", "polygon": zigzag}])
-    with pytest.raises(InputError, match=r"must have outlines that cross at most 3000000 rows, .*; got 3000064"):
-        read_annotation(path, SHAPE)
-    path = write_annotation(tmp_path, objects=[{"label": "car", "polygon": zigzag[:-2]}])
-    assert paint_instances(read_annotation(path, SHAPE)).any()
+    zigzag = [[0, 0], [1, 10_000]] * 151  # 302 edges cross 10,000 rows each
+    size = {"imgHeight": 10_000, "imgWidth": 10}
+    path = write_annotation(tmp_path, **size, objects=[{"label": "car", "polygon": zigzag}])
+    with pytest.raises(InputError, match=r"must have outlines that cross at most 3000000 rows, .*; got 3020000"):
+        read_annotation(path, None)
+    path = write_annotation(tmp_path, **size, objects=[{"label": "car", "polygon": zigzag[:-2]}])
+    assert len(read_annotation(path, None).objects) == 1
 
 
 def test_an_image_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
