@@ -1,6 +1,6 @@
 """The rules of the trainings in `params.yaml`: what learns, and from which weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from maskrcnn.project.config import Study, Variant
@@ -21,10 +21,10 @@ def check_variant(params: Params, name: str) -> None:
     Raises:
         InputError: if there is no such variant.
     """
-    variants = params.values.get("variants") or {}
-    if name not in variants:
-        known = ", ".join(map(str, variants)) or "none"
-        raise InputError(f"`{params.path}` must have the variant `variants.{name}`; got {known}.")
+    variants = params.values.get("variants")
+    known = list(map(str, variants)) if isinstance(variants, Mapping) else []
+    if name not in known:
+        raise InputError(f"`{params.path}` must have the variant `variants.{name}`; got {', '.join(known) or 'none'}.")
 
 
 def find_variant_faults(study: Study) -> Iterator[str]:

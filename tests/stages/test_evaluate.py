@@ -199,6 +199,9 @@ def test_a_variant_that_left_params_is_not_scored(root: Path) -> None:
     write_params(root, variants={"base": {}})
     with pytest.raises(InputError, match=r"params\.yaml` must have the variant `variants\.blind`; got base"):
         main("blind", root)
+    write_params(root, variants=5)
+    with pytest.raises(InputError, match=r"`variants\.base`; got none"):
+        main("base", root)
     assert not (root / "metrics").exists()
 
 
