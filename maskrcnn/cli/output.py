@@ -31,8 +31,11 @@ NOT_SCORED = ("caravan", "trailer")  # the benchmark ignores them
 JPEG_QUALITY = 90
 CODEC = "mp4v"
 PNG_SETTINGS = (
-    cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-)  # fmt: skip  # masks are runs of equal numbers
+    cv2.IMWRITE_PNG_COMPRESSION,
+    1,
+    cv2.IMWRITE_PNG_FILTER,
+    cv2.IMWRITE_PNG_FILTER_NONE,
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Output:
             picture = draw_overlay(*enlarge(photo.image, self._style.describe(found)))
             if not photo.source.is_video:
                 path = self._folder / PICTURES / f"{name}.jpg"
-                write_encoded(path, picture[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+                write_encoded(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
                 picture = None
         return Finished(photo, list(self._describe(photo, predictions)), picture)
 
@@ -169,7 +172,7 @@ class Output:
             if not writer.isOpened():
                 raise InputError(f"`{path}` must be a video that OpenCV can write; its codec {CODEC} is not installed.")
             self._video = photo.source, writer
-        self._video[1].write(frame[:, :, ::-1])
+        self._video[1].write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
 
     def _close_video(self) -> None:
         if self._video:
