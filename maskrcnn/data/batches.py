@@ -119,6 +119,28 @@ class Batches(keras.utils.PyDataset):
         return {"images": image, "seeds": seeds, **pad_truth(record, self.instance_cap)}
 
 
+class Rest(keras.utils.PyDataset):
+    """The rest of an epoch, as batches of its own.
+
+    Args:
+        batches: The stream, at the epoch.
+        first_step: How many batches of the epoch are left out.
+    """
+
+    def __init__(self, batches: Batches, first_step: int):
+        super().__init__(workers=1)
+        self.batches, self.first_step = batches, first_step
+
+    def __len__(self) -> int:
+        return len(self.batches) - self.first_step
+
+    def __getitem__(self, index: int) -> tuple[dict[str, ndarray]]:
+        return self.batches[self.first_step + index]
+
+    def on_epoch_end(self) -> None:
+        self.batches.on_epoch_end()
+
+
 @lru_cache(maxsize=4)  # consecutive samples lie in one pass or two
 def _shuffle(seed: int, passes: int, count: int) -> ndarray:
     """Returns the order of the images in one pass of the stream."""

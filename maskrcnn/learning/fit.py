@@ -1,26 +1,31 @@
 """The final training: keeps the best epoch, stops early, and resumes a stopped training exactly."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 from dvclive import Live
+from numpy import ndarray
 
 from maskrcnn.data.batches import Batches
 from maskrcnn.data.records import Records
 from maskrcnn.learning.checkpoints import open_checkpoints
-from maskrcnn.learning.epochs import Row, is_finite, make_row, validation_loss
+from maskrcnn.learning.epochs import Row, check_count, check_rows, find_failure, is_finite, make_row, validation_loss
 from maskrcnn.learning.recipe import Recipe, assemble, fingerprint_recipe
-from maskrcnn.learning.states import load_state, save_state
+from maskrcnn.learning.saver import Saver
+from maskrcnn.learning.states import check_layout, is_whole, load_state, save_state
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.network.facts import Facts, list_packages
-from maskrcnn.network.weights import read_weights, write_weights
+from maskrcnn.network.weights import write_weights
 from maskrcnn.project.config import Feeder, Hyperparameters, Schedule
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import check_writable, write_text
 from maskrcnn.project.metrics import DIGITS, write_metrics
 
@@ -49,6 +54,7 @@ def train(
         feeder: How images are read.
     Raises:
         Divergence: if a loss becomes NaN or infinite.
+        InputError: see `fit`.
     """
     schedule, hyperparameters = recipe.schedule, recipe.hyperparameters
     assert isinstance(schedule, Schedule) and hyperparameters
@@ -123,9 +129,10 @@ def fit(
         `best_epoch`, counted from 1, `epochs`, how many there were, and the figures of the best one.
     Raises:
         Divergence: if a loss becomes NaN or infinite.
+        InputError: if no epoch has a validation loss that says something, see `find_failure`.
     """
     trainer.reset(hyperparameters, warmup_steps=schedule.warmup_steps)
-    progress = Progress(trainer, history, checkpoints, patience=schedule.patience)
+    progress = Progress(trainer, history, checkpoints, patience=schedule.patience, steps=schedule.steps)
     progress.resume()
     with _open_live(live) as log:
         for row in progress.rows:
@@ -136,7 +143,9 @@ def fit(
                 validation,
                 epochs=schedule.epochs,
                 first_epoch=len(progress.rows),
+                first_step=progress.step,
                 callbacks=[
+                    Saver(progress.save_within, progress.step),
                     keras.callbacks.LearningRateScheduler(_learning_rates(hyperparameters.learning_rate, schedule)),
                     progress,
                     keras.callbacks.LambdaCallback(
@@ -144,12 +153,21 @@ def fit(
                     ),
                 ],
             )
-    read_weights(trainer.network, progress.best_weights)
+    if failure := find_failure(progress.rows):
+        raise InputError(
+            f"`{history}` must have an epoch whose weights are worth keeping; got {len(progress.rows)} epochs, but "
+            f"{failure}. Lower `learning_rate`, or start from other weights."
+        )
+    for variable, values in zip(trainer.network.variables, progress.best_weights.values(), strict=True):
+        variable.assign(values)
     return progress.best()
 
 
+BEST = "best/"  # begins the names of the weights of the best epoch
+
+
 class Progress(keras.callbacks.Callback):
-    """Keeps the rows, the best weights and the whole state of a training after every epoch.
+    """Keeps the rows, the best weights and the whole state of a training, after every epoch and within.
 
     Keras' own callbacks do not resume exactly: `EarlyStopping` counts its patience anew, and `CSVLogger` repeats an
     epoch that was written before a kill and is trained once more.
@@ -159,22 +177,31 @@ class Progress(keras.callbacks.Callback):
         history: CSV file of the rows; it is replaced as a whole, so it is complete at any time.
         folder: Folder for weights and state.
         patience: Epochs without a better validation loss after which training ends; None for no end.
+        steps: Batches in an epoch.
     """
 
-    def __init__(self, trainer: Trainer, history: Path, folder: Path, patience: int | None):
+    def __init__(self, trainer: Trainer, history: Path, folder: Path, patience: int | None, steps: int):
         super().__init__()
-        self.trainer, self.history, self.patience = trainer, history, patience
-        self.best_weights, self.state = folder / "best.h5", folder / "last.npz"
+        self.trainer, self.history, self.patience, self.steps = trainer, history, patience, steps
+        self.path = folder / "last.npz"
         self.rows: list[Row] = []
+        self.step = 0  # steps of the next epoch that are done
+        self.best_weights: dict[str, ndarray] = {}
 
     def resume(self) -> None:
-        """Restores the state after the last whole epoch and writes the history, if there was one."""
-        if saved := load_state(self.state, like=self.trainer.start):
-            state, progress = saved
+        """Restores the last state that was saved, and writes the history if there was an epoch."""
+        if state := load_state(self.path, self._decode):
             self.trainer.write_state(state)
-            self.rows = progress["rows"]
-            if process_number() == 0:
-                self._write_history()
+        if self.rows and process_number() == 0:
+            self._write_history()
+
+    def save_within(self, step: int) -> None:
+        """Saves the state after some steps of the next epoch; one that is not finite is left to `Divergence`."""
+        if process_number() > 0:
+            return
+        state = self.trainer.read_state()
+        if is_whole(state):
+            self._save(state, step)
 
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         """Keeps an epoch whose figures are finite; of others the trainer raises `Divergence`."""
@@ -182,8 +209,11 @@ class Progress(keras.callbacks.Callback):
         if not is_finite(row):
             return
         self.rows.append(row)
+        if self.best_row() is row:
+            self.best_weights = self._read_weights()
         if process_number() == 0:
-            self._write()
+            self._save(self.trainer.read_state(), step=0)
+            self._write_history()
         wait_for_processes()
         if self.is_stuck():
             self.model.stop_training = True
@@ -201,12 +231,31 @@ class Progress(keras.callbacks.Callback):
         row = dict(self.best_row())
         return {"best_epoch": row.pop("epoch"), "epochs": len(self.rows), **row}
 
-    def _write(self) -> None:
-        """Writes the weights, if they are the best, the state and the history after an epoch."""
-        if self.best_row() is self.rows[-1]:
-            write_weights(self.trainer.network, self.best_weights)
-        save_state(self.state, self.trainer.read_state(), {"rows": self.rows})
-        self._write_history()
+    def _save(self, state: Mapping[str, ndarray], step: int) -> None:
+        """Writes state and best weights as one file, so that they never come from different epochs."""
+        save_state(self.path, {**state, **self.best_weights}, {"rows": self.rows, "step": step})
+
+    def _decode(self, arrays: dict[str, ndarray], progress: dict[str, Any]) -> dict[str, ndarray]:
+        """Takes over rows, step and best weights of a file, and returns its state.
+
+        Raises:
+            InputError: if anything of it is not as `_save` writes it.
+        """
+        if progress.keys() != {"rows", "step"}:
+            raise InputError(f"its progress must hold rows and step; got {', '.join(progress)[:80]}")
+        rows, step = check_rows(progress["rows"]), check_count(progress["step"], "step")
+        if step >= self.steps or not (rows or step):
+            raise InputError(f"its step must be below {self.steps}, and above 0 in the first epoch; got {step}")
+        best = {name: values for name, values in arrays.items() if name.startswith(BEST)}
+        check_layout(best, self._read_weights() if rows else {})
+        state = {name: values for name, values in arrays.items() if name not in best}
+        self.trainer.check_state(state)
+        self.rows, self.step, self.best_weights = rows, step, best
+        return state
+
+    def _read_weights(self) -> dict[str, ndarray]:
+        variables = enumerate(self.trainer.network.variables)
+        return {f"{BEST}{index}": np.array(np.asarray(variable)) for index, variable in variables}
 
     def _write_history(self) -> None:
         write_text(self.history, pd.DataFrame(self.rows).to_csv(index=False))

@@ -2,20 +2,26 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from maskrcnn.data.batches import Batches
+from maskrcnn.data.batches import Batches, Rest
 from maskrcnn.learning.epochs import Row
 from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
+from maskrcnn.learning.states import check_layout
 from maskrcnn.learning.watch import Watch
+from maskrcnn.network.devices import read_copies, write_copies
 from maskrcnn.network.model import MaskRCNN
 from maskrcnn.project.config import Hyperparameters, Sampling
 from maskrcnn.project.errors import InputError
+
+MEANS = "means/"  # begins the names of what the figures of an epoch are computed from
 
 
 class Trainer:
@@ -93,6 +99,7 @@ class Trainer:
         *,
         epochs: int,
         first_epoch: int = 0,
+        first_step: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> pd.DataFrame:
         """Trains up to a number of epochs.
@@ -102,23 +109,30 @@ class Trainer:
             validation: The images to validate on.
             epochs: Number of epochs, with those that are done already.
             first_epoch: How many of them are done already.
+            first_step: How many steps of the next one are done already; the state must be that after them.
             callbacks: Keras callbacks, called after the check that all losses are finite.
         Returns:
             A row of `maskrcnn.learning.epochs` for each epoch trained now.
         Raises:
             Divergence: if a loss becomes NaN or infinite, in training or validation.
         """
-        training.epoch = first_epoch
-        watch = Watch(len(training), training.batch_size)
-        self.loss_model.fit(
-            training,
+        watch = Watch(len(training), training.batch_size, first_step)
+        fit = partial(
+            self.loss_model.fit,
             validation_data=validation,
-            epochs=epochs,
-            initial_epoch=first_epoch,
             shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
-            callbacks=[watch, *callbacks],
             verbose=2,  # a line for each epoch; Keras' progress bar would wait for the device in every step
         )
+        self.loss_model.stop_training = False
+        if first_step:  # Keras fixes the length of an epoch, and it empties the means when an epoch begins
+            training.epoch = first_epoch
+            refill = keras.callbacks.LambdaCallback(on_epoch_begin=partial(self._write_means, self._read_means()))
+            rest, callbacks_now = Rest(training, first_step), [refill, watch, *callbacks]
+            fit(rest, initial_epoch=first_epoch, epochs=first_epoch + 1, callbacks=callbacks_now)
+            first_epoch += 1
+        if first_epoch < epochs and not self.loss_model.stop_training:
+            training.epoch = first_epoch
+            fit(training, initial_epoch=first_epoch, epochs=epochs, callbacks=[watch, *callbacks])
         if watch.divergence:
             raise watch.divergence
         return pd.DataFrame(watch.rows)
@@ -129,24 +143,47 @@ class Trainer:
         return {name: float(figures[name]) for name in ("loss", *LOSS_NAMES)}
 
     def read_state(self) -> dict[str, ndarray]:
-        """Returns all variables that the next step depends on: weights, optimizer, hyperparameters."""
-        return {str(index): np.array(np.asarray(value)) for index, value in enumerate(self._variables())}
+        """Returns all that the rest of a training depends on: weights, optimizer, hyperparameters, random numbers.
+
+        Within an epoch, also the means and counts so far. What is drawn at random for an image depends on its place in
+        the stream alone.
+        """
+        state = {str(index): np.array(np.asarray(value)) for index, value in enumerate(self._variables())}
+        return state | self._read_means()
+
+    def check_state(self, state: Mapping[str, ndarray]) -> None:
+        """Refuses a state that is not finite or belongs to another trainer; the number of devices is free.
+
+        Raises:
+            InputError: if it is so.
+        """
+        check_layout(_add_copies(state), _add_copies(self.start))
 
     def write_state(self, state: Mapping[str, ndarray]) -> None:
         """Restores a state; the inverse of `read_state`.
 
-        Raises:
-            InputError: if the state belongs to another trainer.
+        Args:
+            state: One that `check_state` does not refuse.
         """
-        variables = self._variables()
-        shapes = {str(index): tuple(variable.shape) for index, variable in enumerate(variables)}
-        if shapes != {key: values.shape for key, values in state.items()}:
-            raise InputError(f"`state` must hold the {len(shapes)} variables of this trainer; got {len(state)} others.")
-        for index, variable in enumerate(variables):
+        for index, variable in enumerate(self._variables()):
             variable.assign(state[str(index)])
+        self._write_means(state)
+
+    def _read_means(self) -> dict[str, ndarray]:
+        means = enumerate(self.loss_model.metrics_variables)
+        return {f"{MEANS}{index}": read_copies(variable) for index, variable in means}
+
+    def _write_means(self, state: Mapping[str, ndarray], *_: Any) -> None:
+        for index, variable in enumerate(self.loss_model.metrics_variables):
+            write_copies(variable, state[f"{MEANS}{index}"])
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.loss_model.variables, *self.loss_model.optimizer.variables]
+
+
+def _add_copies(state: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """Returns a state in which the means are summed over the devices."""
+    return {name: values.sum(axis=0) if name.startswith(MEANS) else values for name, values in state.items()}
 
 
 def fix_randomness(seed: int, deterministic: bool = True) -> None:

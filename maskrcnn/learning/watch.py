@@ -40,11 +40,12 @@ class Watch(keras.callbacks.Callback):
     Args:
         steps: Batches in an epoch.
         batch_size: Images in a batch.
+        first_step: Steps of the first epoch that were done before.
     """
 
-    def __init__(self, steps: int, batch_size: int):
+    def __init__(self, steps: int, batch_size: int, first_step: int = 0):
         super().__init__()
-        self.steps, self.batch_size = steps, batch_size
+        self.steps, self.batch_size, self.first_step = steps, batch_size, first_step
         self.rows: list[Row] = []
         self.divergence: Divergence | None = None
         self.epoch = 0
@@ -53,7 +54,7 @@ class Watch(keras.callbacks.Callback):
         self.epoch, self.last_read = epoch, time.monotonic()
         self.unread: list[Figures] = []  # of the last steps
         self.due = 0  # how many of them are old enough
-        self.done = 0  # steps that were read
+        self.done, self.first_step = self.first_step, 0  # steps that were read
 
     def on_train_batch_end(self, batch: int, logs: Figures | None = None) -> None:
         self.unread.append(logs or {})

@@ -83,6 +83,24 @@ def sum_over_devices(values: Sequence[Any]) -> Sequence[Any]:
     return context.all_reduce("SUM", list(values)) if context else values
 
 
+def read_copies(variable: Any) -> ndarray:
+    """Returns what each device holds of a variable that is summed over the devices when it is read: (devices, ...).
+
+    Where the devices hold the same, as everywhere but on several devices of TensorFlow, it is one copy.
+    """
+    copies = getattr(variable.value, "values", [variable])
+    return np.stack([np.asarray(copy) for copy in copies])
+
+
+def write_copies(variable: Any, copies: ndarray) -> None:
+    """Restores a variable, the inverse of `read_copies`; for another number of devices it keeps the sum alone."""
+    held = getattr(variable.value, "values", [variable])
+    if len(copies) != len(held):
+        copies = np.stack([copies.sum(axis=0), *[np.zeros_like(copies[0])] * (len(held) - 1)])
+    for copy, value in zip(held, copies, strict=True):
+        copy.assign(value)
+
+
 def share_images(network: keras.Model, images: ndarray) -> Any:
     """Returns a batch of images whose equal parts lie on the devices that the network was built on.
 

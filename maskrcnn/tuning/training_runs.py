@@ -4,16 +4,19 @@ A run is kept in a state file while its stage lasts. A finished run is read from
 epochs continues from it. That is how a stopped stage resumes and how a promoted trial continues its parent.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from numpy import ndarray
 
-from maskrcnn.learning.epochs import Row, validation_loss
-from maskrcnn.learning.states import load_progress, load_state, save_state
+from maskrcnn.learning.epochs import Row, check_count, check_rows, find_failure, validation_loss
+from maskrcnn.learning.states import load_state, save_state
 from maskrcnn.project.config import Hyperparameters
+from maskrcnn.project.errors import InputError
+
+State = dict[str, ndarray]
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,12 @@ class TrainingRun:
     Args:
         rows: `epoch`, counted from 1, and the losses of every epoch that ended.
         diverged_at_step: The step whose loss was NaN or infinite, counted from 1 over all epochs.
+        step: Steps of the next epoch that are done.
     """
 
     rows: list[Row] = field(default_factory=list)
     diverged_at_step: int | None = None
+    step: int = 0
 
     def until(self, epochs: int) -> "TrainingRun":
         """Returns the run as it was after some epochs."""
@@ -40,37 +45,53 @@ class TrainingRun:
         """Returns why the run has no validation loss to compare; None if it has one."""
         if self.diverged_at_step is not None:
             return f"diverged at step {self.diverged_at_step}"
-        if not any(math.isfinite(validation_loss(row)) for row in self.rows):
-            return "no region met an object in any epoch"
-        return None
+        return find_failure(self.rows)
 
 
 def read_run(folder: Path, hyperparameters: Hyperparameters) -> TrainingRun:
     """Returns a run; an empty one if it has not begun."""
-    return TrainingRun(**(load_progress(_path(folder, hyperparameters)) or {}))
+    path = _path(folder, hyperparameters)
+    return load_state(path, lambda _, progress: _decode(progress), progress_alone=True) or TrainingRun()
 
 
 def read_run_and_state(
-    folder: Path, hyperparameters: Hyperparameters, like: Mapping[str, ndarray] | None = None
-) -> tuple[TrainingRun, dict[str, ndarray]]:
+    folder: Path, hyperparameters: Hyperparameters, check: Callable[[TrainingRun, State], None]
+) -> tuple[TrainingRun, State]:
     """Returns a run and the state that it was left in; both empty if it has not begun.
 
-    The run is an epoch shorter than that of `read_run` where the newest state is damaged, but not its rows.
+    The run is shorter than that of `read_run` where the newest state is damaged, but not its rows.
 
     Args:
         folder: Where the runs are kept.
         hyperparameters: Of the run.
-        like: See `load_state`.
+        check: Raises an `InputError` for a state that the run cannot continue from.
     """
-    state, progress = load_state(_path(folder, hyperparameters), like) or ({}, {})
-    return TrainingRun(**progress), state
+
+    def decode(state: State, progress: dict[str, Any]) -> tuple[TrainingRun, State]:
+        training_run = _decode(progress)
+        check(training_run, state)
+        return training_run, state
+
+    return load_state(_path(folder, hyperparameters), decode) or (TrainingRun(), {})
 
 
-def write_run(
-    folder: Path, hyperparameters: Hyperparameters, training_run: TrainingRun, state: Mapping[str, ndarray]
-) -> None:
+def write_run(folder: Path, hyperparameters: Hyperparameters, training_run: TrainingRun, state: State) -> None:
     """Writes a run and its state, whole or not at all; the inverse of `read_run_and_state`."""
     save_state(_path(folder, hyperparameters), state, asdict(training_run))
+
+
+def _decode(progress: Mapping[str, Any]) -> TrainingRun:
+    """Returns the run of a file.
+
+    Raises:
+        InputError: if it is not as `write_run` writes it.
+    """
+    if progress.keys() != asdict(TrainingRun()).keys():
+        raise InputError(f"its progress must hold the fields of a run; got {', '.join(progress)[:80]}")
+    rows, diverged_at_step = check_rows(progress["rows"]), progress["diverged_at_step"]
+    if diverged_at_step is not None:
+        check_count(diverged_at_step, "diverged_at_step")
+    return TrainingRun(rows, diverged_at_step, check_count(progress["step"], "step"))
 
 
 def _path(folder: Path, hyperparameters: Hyperparameters) -> Path:

@@ -4,21 +4,29 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from maskrcnn.learning import saver
 from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.learning.fit import Progress, fit
-from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES
+from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES, LossModel
+from maskrcnn.learning.states import save_state
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Hyperparameters, Schedule
+from maskrcnn.project.errors import InputError
 from tests.learning.scenes import SEED, STEPS, Recorder, break_before_validation, make_trainer, read_split, write_split
 from tests.tiny import network, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-TOO_FAST = Hyperparameters("adam", 0.1, 0.9, 0.0)
+TOO_FAST = Hyperparameters("adam", 0.01, 0.9, 0.0)
+
+SLOW = Hyperparameters("adam", 1e-3, 0.9, 0.0)
+DIVERGING = Hyperparameters("adam", 1e30, 0.9, 0.0)
+BLIND = {"loss": 0.1, "box_loss": 0.0, "positive_regions": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +131,96 @@ def test_a_stopped_training_resumes_exactly(
         np.testing.assert_array_equal(again, once)
 
 
+def stop_within(monkeypatch: pytest.MonkeyPatch, epochs: int, step: int) -> None:
+    """Makes a training save after every step, and end after some steps of the epoch that follows some epochs."""
+    save = Progress.save_within
+
+    def save_and_stop(self: Progress, done: int) -> None:
+        save(self, done)
+        if (len(self.rows), done) == (epochs, step):
+            raise _Stopped
+
+    monkeypatch.setattr(saver, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(Progress, "save_within", save_and_stop)
+
+
+@pytest.mark.parametrize(("epochs", "step"), [(0, 1), (1, 2), (1, 3)])
+def test_a_training_that_is_stopped_within_an_epoch_resumes_exactly(
+    epochs: int,
+    step: int,
+    trainer: Trainer,
+    split: tuple,
+    tmp_path: Path,
+    long: tuple,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    best, folder, weights = long
+    stop_within(monkeypatch, epochs, step)
+    with pytest.raises(_Stopped):
+        train(trainer, split, tmp_path)
+    monkeypatch.undo()
+    split[0].asked.clear()
+    assert train(trainer, split, tmp_path) == best
+    # Keras counts an epoch when it begins to fit, after a look at the first batches; what it learns from follows
+    assert next(entry for entry in split[0].asked if entry[0] == epochs + 1) == (epochs + 1, step)
+    assert (tmp_path / "history.csv").read_bytes() == (folder / "history.csv").read_bytes()
+    assert seen(tmp_path) == seen(folder)
+    for again, once in zip(read(network().variables), weights, strict=True):
+        np.testing.assert_array_equal(again, once)
+
+
+def test_a_state_that_is_not_finite_is_not_saved_within_an_epoch(
+    trainer: Trainer, split: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saver, "SAVE_SECONDS", 0.0)
+    with pytest.raises(Divergence) as once:
+        train(trainer, split, tmp_path, DIVERGING)
+    with pytest.raises(Divergence) as again:
+        train(trainer, split, tmp_path, DIVERGING)
+    assert (again.value.epoch, again.value.step) == (once.value.epoch, once.value.step)
+
+
+def test_a_training_without_an_epoch_to_keep_fails(
+    trainer: Trainer, split: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LossModel, "evaluate", lambda *_, **__: BLIND)
+    rule = r"history.csv` must have an epoch whose weights are worth keeping; got 1 epochs, but no region met an object"
+    with pytest.raises(InputError, match=rule):
+        train(trainer, split, tmp_path, SLOW, epochs=1)
+    monkeypatch.setattr(LossModel, "evaluate", lambda *_, **__: BLIND | {"positive_regions": 9.0, "box_loss": 101.0})
+    with pytest.raises(InputError, match=r"but a loss of the validation was above 100 in every epoch\. Lower"):
+        train(trainer, split, tmp_path / "absurd", SLOW, epochs=1)
+
+
+LIES: list[dict[str, Any]] = [
+    {},
+    {"rows": []},
+    {"rows": [], "step": 0},
+    {"rows": [], "step": STEPS},
+    {"rows": [], "step": -1},
+    {"rows": [], "step": 1.0},
+    {"rows": [], "step": 1, "more": 1},
+    {"rows": {}, "step": 1},
+    {"rows": [{"epoch": 2, "val_loss": 1.0, "val_positive_regions": 1.0}], "step": 1},
+    {"rows": [{"epoch": 1, "val_loss": float("nan"), "val_positive_regions": 1.0}], "step": 1},
+    {"rows": [{"epoch": 1, "val_loss": "1", "val_positive_regions": 1.0}], "step": 1},
+    {"rows": [{"epoch": 1, "val_loss": 1.0}], "step": 1},
+    {"rows": [{"epoch": 1, "val_loss": 1.0, "val_positive_regions": 1.0}], "step": 1},  # without best weights
+]
+
+
+@pytest.mark.parametrize("progress", LIES)
+def test_progress_that_no_training_writes_is_damage(progress: dict, trainer: Trainer, tmp_path: Path) -> None:
+    made = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=None, steps=STEPS)
+    save_state(made.path, trainer.start, {"rows": [], "step": 1})
+    made.resume()
+    assert (made.rows, made.step) == ([], 1)
+    made.path.unlink()
+    save_state(made.path, trainer.start, progress)
+    with pytest.raises(InputError, match=r"these files are damaged: `.*last\.npz` \(InputError: its "):
+        made.resume()
+
+
 def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer, split: tuple) -> None:
     best, folder, _ = long
     rows, live = history(folder), seen(folder)
@@ -138,18 +236,17 @@ def test_a_finished_training_is_not_trained_again(long: tuple, trainer: Trainer,
 def test_a_training_that_is_stopped_in_its_warm_up_resumes_exactly(
     trainer: Trainer, split: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Hyperparameters("adam", 1e-3, 0.9, 0.0)
     changes = {"epochs": 3, "patience": None, "warmup_steps": 6, "base_batch_size": 2}
-    expected = train(trainer, split, tmp_path / "whole", slow, **changes)
+    expected = train(trainer, split, tmp_path / "whole", SLOW, **changes)
     weights, rows = read(network().variables), history(tmp_path / "whole")
     # 1e-3 * 1 / 2 along a cosine over three epochs; after 4, 8 and 12 steps the next is the 5th of 6, and none of them
     rates = [5e-4 * 5 / 6, 5e-4 * 0.75, 5e-4 * 0.25]
     np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-6)
     stop_after(monkeypatch, 1)
     with pytest.raises(_Stopped):
-        train(trainer, split, tmp_path / "stopped", slow, **changes)
+        train(trainer, split, tmp_path / "stopped", SLOW, **changes)
     monkeypatch.undo()
-    assert train(trainer, split, tmp_path / "stopped", slow, **changes) == expected
+    assert train(trainer, split, tmp_path / "stopped", SLOW, **changes) == expected
     assert history(tmp_path / "stopped") == rows
     for again, once in zip(read(network().variables), weights, strict=True):
         np.testing.assert_array_equal(again, once)
@@ -166,11 +263,11 @@ def test_an_epoch_that_is_not_finite_is_not_kept(
 
 def test_a_divergence_is_raised(trainer: Trainer, split: tuple, tmp_path: Path) -> None:
     with pytest.raises(Divergence, match="`learning_rate` must keep the loss finite"):
-        train(trainer, split, tmp_path, Hyperparameters("adam", 1e30, 0.9, 0.0))
+        train(trainer, split, tmp_path, DIVERGING)
 
 
 def test_the_best_of_equal_epochs_is_the_first(trainer: Trainer, tmp_path: Path) -> None:
-    progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=2)
+    progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=2, steps=4)
     progress.rows = [
         {"epoch": i + 1, "val_loss": loss, "val_positive_regions": 9} for i, loss in enumerate([3.0, 2.0, 2.0, 4.0])
     ]
@@ -181,7 +278,7 @@ def test_the_best_of_equal_epochs_is_the_first(trainer: Trainer, tmp_path: Path)
 
 
 def test_an_epoch_without_positive_regions_is_never_the_best(trainer: Trainer, tmp_path: Path) -> None:
-    progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=None)
+    progress = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=None, steps=4)
     progress.rows = [
         {"epoch": 1, "val_loss": 0.1, "val_positive_regions": 0},
         {"epoch": 2, "val_loss": 3.0, "val_positive_regions": 1},

@@ -6,20 +6,38 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from maskrcnn.learning.states import load_progress, load_state, path_before, save_state
+from maskrcnn.learning.states import check_layout, load_state, path_before, save_state
 from maskrcnn.project.errors import InputError
 
 STATE = {"0": np.arange(1000, dtype=np.float32), "1": np.array([7, 8], np.uint32)}
+Arrays = dict[str, np.ndarray]
+
+
+def decode(state: Arrays, progress: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+    return state, progress
+
+
+def load(path: Path, like: Arrays | None = None) -> tuple[Arrays, dict[str, Any]]:
+    """Returns a state, whose arrays are compared with those of another."""
+
+    def check(state: Arrays, progress: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+        check_layout(state, like or state)
+        return state, progress
+
+    loaded = load_state(path, check)
+    assert loaded is not None
+    return loaded
 
 
 def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
     state = {"0": np.array([1e-30, np.pi], np.float32), "1": np.array([7, 8], np.uint32)}
     save_state(tmp_path / "last.npz", state, {"rows": [{"epoch": 1, "loss": 0.1}]})
-    loaded, progress = load_state(tmp_path / "last.npz")
+    loaded, progress = load(tmp_path / "last.npz")
     assert progress == {"rows": [{"epoch": 1, "loss": 0.1}]}
     assert loaded.keys() == state.keys()
     for key, values in state.items():
@@ -28,13 +46,12 @@ def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
 
 
 def test_no_state_is_none(tmp_path: Path) -> None:
-    assert load_state(tmp_path / "last.npz") is None
-    assert load_progress(tmp_path / "last.npz") is None
+    assert load_state(tmp_path / "last.npz", decode) is None
 
 
 def test_progress_is_read_without_the_state(tmp_path: Path) -> None:
     save_state(tmp_path / "last.npz", {"0": np.zeros(3)}, {"rows": [{"epoch": 1}]})
-    assert load_progress(tmp_path / "last.npz") == {"rows": [{"epoch": 1}]}
+    assert load_state(tmp_path / "last.npz", decode, progress_alone=True) == ({}, {"rows": [{"epoch": 1}]})
 
 
 def save_epochs(path: Path, *epochs: int) -> None:
@@ -45,9 +62,7 @@ def save_epochs(path: Path, *epochs: int) -> None:
 
 def epoch_of(path: Path) -> int:
     """Returns the epoch of a state that is checked to be whole."""
-    loaded = load_state(path, like=STATE)
-    assert loaded is not None
-    state, progress = loaded
+    state, progress = load(path, STATE)
     np.testing.assert_array_equal(state["0"], STATE["0"] + progress["epoch"])
     return int(progress["epoch"])
 
@@ -103,6 +118,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a pickled array": save_pickle,
     "other arrays": lambda path: np.savez(path, progress=np.array("{}"), other=np.zeros(3)),
     "another shape": lambda path: np.savez(path, **STATE | {"1": np.zeros(3, np.uint32)}, progress=np.array("{}")),
+    "a NaN": lambda path: np.savez(path, **STATE | {"0": np.full(1000, np.nan, np.float32)}, progress=np.array("{}")),
     "another type": lambda path: np.savez(path, **STATE | {"1": np.zeros(2)}, progress=np.array("{}")),
     "compressed": lambda path: np.savez_compressed(path, **STATE, progress=np.array("{}")),
     "no progress": lambda path: np.savez(path, **STATE),
@@ -128,7 +144,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     damage(path_before(path))
     rule = rf"must be whole; these files are damaged: `{path}` \(.*, `{path_before(path)}` \(.*Remove them and run"
     with pytest.raises(InputError, match=re.compile(rule, re.DOTALL)):
-        load_state(path, like=STATE)
+        load(path, STATE)
     assert not (tmp_path / "unpickled").exists()
 
 
@@ -162,10 +178,10 @@ def test_damaged_progress_gives_way_to_that_before(tmp_path: Path) -> None:
     save_epochs(path, 1, 2)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.warns(UserWarning, match=r"last.npz` \(.*is damaged"):
-        assert load_progress(path) == {"epoch": 1}
+        assert load_state(path, decode, progress_alone=True) == ({}, {"epoch": 1})
     path_before(path).write_bytes(b"")
     with pytest.raises(InputError, match="these files are damaged"):
-        load_progress(path)
+        load_state(path, decode, progress_alone=True)
 
 
 def test_a_state_is_on_the_disk_before_the_old_one_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,5 +168,14 @@ def test_parts_must_divide_a_batch(split: tuple) -> None:
 
 
 def test_a_state_of_another_trainer_is_refused(trainer: Trainer) -> None:
-    with pytest.raises(ValueError, match=r"`state` must hold the .* variables of this trainer; got 1 others"):
-        trainer.write_state({"0": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"its 1 arrays are not the .* of this training"):
+        trainer.check_state({"0": np.zeros(3)})
+
+
+def test_a_state_of_another_number_of_devices_is_accepted_with_the_sum_of_its_means(trainer: Trainer) -> None:
+    state = trainer.start | {"means/0": np.array([1, 2], np.float32)}
+    trainer.check_state(state)
+    trainer.write_state(state)
+    assert trainer.read_state()["means/0"].tolist() == [3]
+    with pytest.raises(ValueError, match="are not the"):
+        trainer.check_state(trainer.start | {"means/0": np.array([[1, 2]], np.float32)})

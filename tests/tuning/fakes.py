@@ -9,6 +9,7 @@ import pandas as pd
 from numpy import ndarray
 
 from maskrcnn.learning.recipe import Assembly, Recipe
+from maskrcnn.learning.states import check_layout
 from maskrcnn.learning.watch import Divergence
 from maskrcnn.project.config import Feeder, Hyperparameters
 from maskrcnn.tuning.trial_runner import TrialRunner
@@ -36,8 +37,10 @@ class FakeTrainer:
     def reset(self, hyperparameters: Hyperparameters) -> None:
         self.hyperparameters, self.progress = hyperparameters, 0
 
-    def learn(self, training: Any, validation: Any, *, epochs: int, first_epoch: int) -> pd.DataFrame:
-        assert self.progress == first_epoch == epochs - 1, "continues from the state"
+    def learn(
+        self, training: Any, validation: Any, *, epochs: int, first_epoch: int, first_step: int, callbacks: Any
+    ) -> pd.DataFrame:
+        assert (self.progress, first_step) == (first_epoch, 0) == (epochs - 1, 0), "continues from the state"
         if len(self.learned) == self.stop_after:
             raise KeyboardInterrupt
         self.learned.append((self.hyperparameters, epochs))
@@ -56,13 +59,16 @@ class FakeTrainer:
     def read_state(self) -> dict[str, ndarray]:
         return {"epochs": np.array(self.progress)}
 
+    def check_state(self, state: Mapping[str, ndarray]) -> None:
+        check_layout(state, self.start)
+
     def write_state(self, state: Mapping[str, ndarray]) -> None:
         self.progress = int(state["epochs"])
 
 
 def make_runner(**arguments: Any) -> TrialRunner:
     """Returns a runner of a fake trainer."""
-    return TrialRunner(FakeTrainer(**arguments), None, None)  # type: ignore[arg-type]
+    return TrialRunner(FakeTrainer(**arguments), range(STEPS), None)  # type: ignore[arg-type]
 
 
 class FakeAssembly:
@@ -78,4 +84,4 @@ class FakeAssembly:
 
     def __call__(self, recipe: Recipe, root: Path, feeder: Feeder) -> Assembly:
         self.calls.append((recipe, root, feeder))
-        return Assembly(self.trainer, None, None)  # type: ignore[arg-type]
+        return Assembly(self.trainer, range(STEPS), None)  # type: ignore[arg-type]

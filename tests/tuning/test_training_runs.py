@@ -16,16 +16,22 @@ SLOW = Hyperparameters("sgd", 1e-5, 0.9, 0.0)
 FAST = Hyperparameters("sgd", 1e-4, 0.9, 0.0)
 
 
+def accept(training_run: TrainingRun, state: dict[str, np.ndarray]) -> None:
+    """Any state will do."""
+
+
 def test_a_run_that_has_not_begun_is_empty(tmp_path: Path) -> None:
     assert read_run(tmp_path, SLOW) == TrainingRun()
-    assert read_run_and_state(tmp_path, SLOW) == (TrainingRun(), {})
+    assert read_run_and_state(tmp_path, SLOW, accept) == (TrainingRun(), {})
 
 
-@pytest.mark.parametrize("run", [TrainingRun(ROWS), TrainingRun(ROWS[:1], diverged_at_step=17)])
+@pytest.mark.parametrize(
+    "run", [TrainingRun(ROWS), TrainingRun(ROWS[:1], diverged_at_step=17), TrainingRun(ROWS, step=3)]
+)
 def test_a_run_and_its_state_are_read_as_they_were_written(run: TrainingRun, tmp_path: Path) -> None:
     write_run(tmp_path, SLOW, run, {"0": np.arange(3.0), "1": np.array(7)})
     assert read_run(tmp_path, SLOW) == run
-    again, state = read_run_and_state(tmp_path, SLOW)
+    again, state = read_run_and_state(tmp_path, SLOW, accept)
     assert again == run
     assert list(state) == ["0", "1"]
     np.testing.assert_array_equal(state["0"], [0, 1, 2])

@@ -68,7 +68,7 @@ def test_divergence_is_a_result_and_leaves_the_next_run_alone(tmp_path: Path) ->
 
 def test_a_network_that_diverged_is_not_kept(tmp_path: Path) -> None:
     make_runner().train(BAD, 4, tmp_path)
-    assert read_run_and_state(tmp_path, BAD)[1] == {}
+    assert read_run_and_state(tmp_path, BAD, lambda *_: None)[1] == {}
 
 
 def test_a_rate_that_diverges_spoils_nothing_and_traces_nothing_anew(real_runner: TrialRunner, tmp_path: Path) -> None:

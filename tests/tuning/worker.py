@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stages import hyperband
-from tests.tuning.fakes import FakeTrainer
+from tests.tuning.fakes import STEPS, FakeTrainer
 
 
 class Slow(FakeTrainer):
@@ -21,6 +21,6 @@ class Slow(FakeTrainer):
 
 if __name__ == "__main__":
     trainer = Slow()
-    hyperband.assemble = lambda *_: (trainer, None, None)  # type: ignore[assignment]
+    hyperband.assemble = lambda *_: (trainer, range(STEPS), None)  # type: ignore[assignment]
     hyperband.main("sgd", Path(sys.argv[1]))
     print(f"learned {len(trainer.learned)} epochs")
