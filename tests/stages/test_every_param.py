@@ -204,7 +204,7 @@ class Seen:
         if hasattr(stage, "check_splits"):
             patch.setattr(stage, "check_splits", lambda *_: None)
         for module in {stage, fit}:
-            for name in ("assemble", "fit", "write_weights", "load_progress", "fingerprint_recipe"):
+            for name in ("assemble", "fit", "write_weights", "fingerprint_recipe"):
                 if hasattr(module, name):
                     patch.setattr(module, name, getattr(self, name))
         if stage is pretrain:
@@ -244,9 +244,6 @@ class Seen:
 
     def write_weights(self, network: Any, path: Path, **__: Any) -> None:
         self.note("weights", path.name, network.facts)
-
-    def load_progress(self, _: Path) -> dict[str, Any]:
-        return {"rows": []}
 
     def fingerprint_recipe(self, *_: Any) -> str:
         return "fingerprint"

@@ -1,0 +1,39 @@
+"""Killed at any change of a file, a stage that is run again leaves what an uninterrupted one leaves, byte by byte."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("train", "babysit", "coarse", "hyperband", "predict", "preprocess")
+
+
+def kill(folder: Path, kills: int, *stages: str) -> None:
+    """Kills stages as `tests.faults` says, and prints how often."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.faults", str(folder), str(kills), *stages]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    print(process.stdout)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("all equal afterwards") == len(stages)
+
+
+@pytest.mark.timeout(600)
+def test_stages_that_are_killed_now_and_then_leave_the_same(tmp_path: Path) -> None:
+    kill(tmp_path, 2, *STAGES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("stage", STAGES)
+def test_stages_that_are_killed_at_every_change_leave_the_same(stage: str, tmp_path: Path) -> None:
+    kill(tmp_path, 0, stage)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_trainings_that_are_killed_at_random_moments_leave_the_same(tmp_path: Path) -> None:
+    kill(tmp_path, 20, "network")
