@@ -18,10 +18,11 @@ from maskrcnn.project.metrics import Metrics, read_metrics, write_metrics
 from maskrcnn.project.params import read_params
 
 AP = r"AP\d\d|rAP|cAP_.*|(cityscapes|coco)_AP(50)?"
+TEST_SET = r"images|instances|test_set"  # `dvc metrics diff` prints them where two revisions scored other images
 
 
 def main(root: Path = Path()) -> None:
-    """Writes the averages of all protocols and the per-image AP by class and by IoU as one flat file.
+    """Writes the averages of all protocols, the per-image AP by class and by IoU, and the test set as one flat file.
 
     Args:
         root: Folder of the repository.
@@ -31,7 +32,8 @@ def main(root: Path = Path()) -> None:
     row: Metrics = {}
     for table in ("test", "classes", "iou"):
         row |= read_metrics(root / f"metrics/{table}/{variant}.json", f"evaluate@{variant}")
-    write_metrics(root / "metrics/ap.json", {name: value for name, value in row.items() if re.fullmatch(AP, name)})
+    kept = {name: value for name, value in row.items() if re.fullmatch(f"{AP}|{TEST_SET}", name)}
+    write_metrics(root / "metrics/ap.json", kept)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from maskrcnn.data.records import Records, read_records
+from maskrcnn.data.records import Records
+from maskrcnn.data.splits import read_split
 from maskrcnn.project.command import exit_on_bad_input
 from maskrcnn.project.config import Data, Draw
 from maskrcnn.project.files import whole_folder
@@ -31,10 +32,11 @@ from maskrcnn.report.provenance import describe_commit, describe_machine, list_p
 from maskrcnn.report.scenes import KIND_NAMES, Found
 from maskrcnn.report.scores import Scores, read_scores
 from maskrcnn.report.tables import build_tables, find_verdict, list_ceilings, list_intervals, list_thresholds
-from maskrcnn.results.predictions import read_predictions
+from maskrcnn.results.predictions import read_found
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.scoring.cityscapes_ap import official_label_ids, scale_min_area
 from maskrcnn.scoring.confusion import count_confusions
+from maskrcnn.scoring.rows import check_test_sets
 from maskrcnn.scoring.threads import map_in_threads
 
 SEED = 2021  # of the bootstrap
@@ -51,8 +53,9 @@ def main(root: Path = Path(), shareable: bool = False) -> None:
     """
     params = read_params(root / "params.yaml")
     variants = list(params.values["variants"])
-    scores = read_scores(root / "metrics", variants, params.values["splits"])
     gallery = read_gallery(root, params, variants, pixels=not shareable)
+    scores = read_scores(root / "metrics", variants, params.values["splits"])
+    check_test_sets(scores.ours)
     target = root / ("report_shareable" if shareable else "report")
     with whole_folder(target) as folder:
         found = write_gallery(folder, gallery)
@@ -66,17 +69,12 @@ def main(root: Path = Path(), shareable: bool = False) -> None:
 
 def read_gallery(root: Path, params: Params, variants: Sequence[str], pixels: bool) -> Gallery:
     """Reads the records of the test images, and what every variant found in them."""
-    records = read_records(root / "data/processed/test.npz")
-    raw, width, class_count = (
-        params.section(Data).image_shape,
-        records.image_shape[1],
-        len(records.catalogue.class_names),
-    )
+    records = read_split(root, "test", params)
+    raw, width = params.section(Data).image_shape, records.image_shape[1]
     settings = params.section(Draw)
     predictions, regions = {}, {}
     for name in variants:
-        path = root / f"predictions/{name}.json"
-        predictions[name] = read_predictions(path, len(records), records.image_shape, class_count)
+        predictions[name] = read_found(root, name, records)
         proposals = read_proposals(root / f"predictions/proposals/{name}.json")
         regions[name] = {image: boxes[: settings.proposals] for image, boxes in proposals.items()}
     return Gallery(

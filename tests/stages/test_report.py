@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from maskrcnn.project.errors import InputError
 from stages.report import main
 from tests.report.study import HOSTILE, NAMES, ROOT, write_study
 
@@ -143,6 +144,17 @@ def test_what_is_missing_names_its_stage(study: Path, tmp_path: Path, path: str,
     shutil.copy(study / "params.yaml", tmp_path)
     (tmp_path / path).unlink()
     with pytest.raises(FileNotFoundError, match=rf"{path}` must exist; run `dvc repro.*{stage}"):
+        main(tmp_path)
+    assert not (tmp_path / "report").exists()
+
+
+def test_variants_that_were_scored_on_other_images_are_refused(study: Path, tmp_path: Path) -> None:
+    for part in ("data", "metrics", "plots", "predictions", "tuning"):
+        shutil.copytree(study / part, tmp_path / part)
+    shutil.copy(study / "params.yaml", tmp_path)
+    path = tmp_path / "metrics/classes/flip.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"test_set": 7}))
+    with pytest.raises(InputError, match=r"classes/flip\.json` must be scored on the images of .*, test_set 7\."):
         main(tmp_path)
     assert not (tmp_path / "report").exists()
 

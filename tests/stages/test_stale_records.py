@@ -26,6 +26,7 @@ STAGES = {
     "evaluate": (("base",), "test"),
     "draw": (("base",), "test"),
     "submit": (("base",), "test"),
+    "report": ((), "test"),
     "ceilings": ((), "test"),
 }
 CHANGES = {
