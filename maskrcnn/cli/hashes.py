@@ -148,8 +148,8 @@ def hash_path(path: Path) -> str:
     """Returns the hash of a file or folder as DVC computes it."""
     if path.is_file():
         return digest(path, "md5")
-    files = sorted((file for file in path.rglob("*") if file.is_file()), key=lambda file: file.relative_to(path).parts)
-    entries = [{"md5": digest(file, "md5"), "relpath": file.relative_to(path).as_posix()} for file in files]
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    entries = [{"md5": digest(path / name, "md5"), "relpath": name} for name in names]
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + FOLDER
 
 
