@@ -13,6 +13,7 @@ from maskrcnn.cli.doctor import IMAGE_COUNTS, Finding
 from maskrcnn.project.config import Runtime
 from maskrcnn.project.params import read_yaml
 from stages import scale
+from tests.readers.test_study import WRONG, write_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -284,3 +285,35 @@ def test_images_of_ones_own_beside_a_drawn_city_exit_with_1(repository: Path) ->
     (finding,) = doctor.examine_study(repository)
     assert "`data.root` must be data/synthetic while `synthesize` draws" in finding.advice
     assert doctor.main(repository) == 1
+
+
+@pytest.fixture
+def no_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the devices, whose backend takes seconds to import."""
+    monkeypatch.setattr(doctor, "examine_runtime", lambda root: [])
+
+
+@pytest.mark.usefixtures("no_backend")
+@pytest.mark.parametrize(("key", "value", "message"), WRONG, ids=[f"{key}={value[:20]}" for key, value, _ in WRONG])
+def test_each_wrong_setting_exits_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, value: str, message: str
+) -> None:
+    assert doctor.main(write_params(tmp_path, {}, key, value)) == 1
+    assert message in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("no_backend")
+@pytest.mark.parametrize("name", ["demo", *sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))])
+def test_the_shipped_scales_exit_with_0_where_their_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "scales", tmp_path / "scales")
+    if name != "demo":
+        scale.main(name, tmp_path)
+    assert doctor.main(tmp_path) == 1  # no start weights yet
+    monkeypatch.setattr(doctor, "find_images", lambda *_: [])  # how they are counted is tested above
+    for finding in doctor.find_start_weights(tmp_path, read_yaml(tmp_path / "params.yaml")):
+        (tmp_path / finding.name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / finding.name).touch()
+    assert doctor.main(tmp_path) == 0
