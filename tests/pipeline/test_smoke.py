@@ -125,7 +125,7 @@ def test_another_variant_runs_only_what_is_new(clean: Path) -> None:
     setting = "+variants.mirror={start: models/pretrained.h5, layers: heads, augment: {flip: 0.5}}"
     stages = find_stages(dvc(clean, "exp", "run", "-n", "mirror", "-S", setting))
     new = ("train", "predict", "evaluate", "draw")
-    assert sorted(stages) == sorted(["check", *(f"{stage}@mirror" for stage in new), "tabulate"])
+    assert sorted(stages) == sorted(["check", *(f"{stage}@mirror" for stage in new), "tabulate", "report"])
 
 
 def test_overruled_hyperparameters_rerun_training_but_not_tuning(clean: Path) -> None:
@@ -176,12 +176,12 @@ def test_a_second_clone_without_images_pulls_all_that_is_shared(second: Path) ->
     variants = set(read_yaml(second / "params.yaml")["variants"])
     assert find_models(second) == variants | {"pretrained"}
     assert {path.stem for path in (second / "predictions").glob("*.json")} == variants
-    licensed = [path for folder in ("data/processed", "pictures") for path in (second / folder).rglob("*")]
+    licensed = [path for folder in ("data/processed", "pictures", "report") for path in (second / folder).rglob("*")]
     assert not any(path.is_file() for path in licensed)
 
 
 def test_a_second_clone_with_images_makes_what_is_not_shared_and_trains_nothing(second: Path) -> None:
     stages = find_stages(dvc(second, "repro", "--pull"))
-    assert {stage.partition("@")[0] for stage in stages} == {"preprocess", "draw"}
+    assert {stage.partition("@")[0] for stage in stages} == {"preprocess", "draw", "report"}
     assert find_models(second) == {*read_yaml(second / "params.yaml")["variants"], "pretrained"}
     assert "up to date" in dvc(second, "status")
