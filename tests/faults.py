@@ -113,12 +113,12 @@ def run(work: Callable[[Path], None], root: Path, at: int = 0, torn: bool = Fals
 
 
 def read_results(root: Path) -> dict[str, bytes]:
-    """Returns the content of every file that a stage leaves, and the names of what only a killed one leaves."""
+    """Returns the content of the files that a stage leaves, the names alone of checkpoints and unfinished files."""
     files = [path for path in root.rglob("*") if path.is_file()]
     names = {path: path.relative_to(root).as_posix() for path in files}
     results = {name: path.read_bytes() for path, name in names.items() if not name.startswith(KEPT)}
-    left = (".lock", ".unfinished")
-    return results | {name: b"" for name in names.values() if name.endswith(left)}
+    others = [name for name in names.values() if name.startswith("checkpoints") or name.endswith(".unfinished")]
+    return results | dict.fromkeys(others, b"")
 
 
 def compare(root: Path, expected: dict[str, bytes], case: str) -> None:
@@ -183,6 +183,9 @@ def write_inputs(root: Path) -> None:
     root.mkdir(parents=True)
     YAML().dump(params, root / "params.yaml")
     (root / "one.yaml").write_text("optimizer: sgd\nlearning_rate: 0.001\nmomentum: 0.9\nweight_decay: 0.0\n")
+    for name in ("old.lock", "old/done", "old/last.npz"):  # of a stage that is done; a kill left the lock
+        (root / "checkpoints/earlier").joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "checkpoints/earlier").joinpath(name).write_text("999999999")  # the pid of no process
     write_frame(root / "raw", [("car", rectangle(4, 8, 11, 16))], name="lindau_000000_000019", folder="val")
 
 

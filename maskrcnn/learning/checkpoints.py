@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.project.errors import InputError
+from maskrcnn.project.files import is_alive
 
 PACKAGE = Path(__file__).parents[1]
 DIGITS = 16
@@ -117,10 +118,15 @@ def _is_at(path: Path, file: TextIO) -> bool:
 
 def _remove_done(checkpoints: Path) -> None:
     """Removes the folders of all stages that are done; one that a kill left in parts is still marked."""
-    for mark in [*checkpoints.rglob(DONE)]:
+    for mark in [path for path in checkpoints.rglob(DONE) if path.is_file()]:
         with suppress(InputError), _lock(mark.parent):  # a folder that another process holds is in use again
             if mark.is_file():
                 for path in mark.parent.iterdir():
                     if path != mark:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
                 shutil.rmtree(mark.parent)
+    for lock in [*checkpoints.rglob("*.lock")]:
+        folder, pid = lock.with_suffix(""), lock.read_text()
+        if not folder.exists() and pid.isdigit() and not is_alive(int(pid)):  # a kill left it
+            with suppress(InputError), _lock(folder):
+                pass

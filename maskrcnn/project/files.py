@@ -97,12 +97,12 @@ def _name_unfinished(path: Path) -> Path:
     host = socket.gethostname()
     left = re.compile(rf"\..+\.{re.escape(host)}\.([0-9]+)\.[0-9]+(\.old)?{re.escape(SUFFIX)}")
     for name in os.listdir(path.parent):
-        if (found := left.fullmatch(name)) and not _is_alive(int(found[1])):
+        if (found := left.fullmatch(name)) and not is_alive(int(found[1])):
             _remove(path.with_name(name))
     return path.with_name(f".{path.name}.{host}.{os.getpid()}.{get_ident()}{SUFFIX}")
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Returns whether a process of this machine runs."""
     try:
         os.kill(pid, 0)

@@ -99,6 +99,15 @@ def test_a_kill_while_a_folder_is_removed_leaves_nothing_for_ever(
         assert names(tmp_path) == ["cd", "cd.lock"]
 
 
+def test_the_lock_of_a_killed_process_goes_with_its_folder(tmp_path: Path) -> None:
+    killed, starting = tmp_path / "checkpoints/train/ab.lock", tmp_path / "checkpoints/coarse/cd.lock"
+    for path, pid in ((killed, "999999999"), (starting, "")):
+        path.parent.mkdir(parents=True)
+        path.write_text(pid)
+    with open_checkpoints(tmp_path, "babysit", "ef"):
+        assert not killed.exists() and starting.exists()
+
+
 def test_a_lock_that_its_holder_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock, opened = fcntl.flock, []
 
