@@ -116,12 +116,12 @@ class Trainer:
         Raises:
             Divergence: if a loss becomes NaN or infinite, in training or validation.
         """
-        watch = Watch(len(training), training.batch_size, first_step)
+        watch = Watch(epochs, len(training), training.batch_size, first_step)
         fit = partial(
             self.loss_model.fit,
             validation_data=validation,
             shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
-            verbose=2,  # a line for each epoch; Keras' progress bar would wait for the device in every step
+            verbose=0,  # the watch prints; Keras' progress bar would wait for the device in every step
         )
         self.loss_model.stop_training = False
         if first_step:  # Keras fixes the length of an epoch, and it empties the means when an epoch begins

@@ -3,11 +3,13 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import keras
 
 from maskrcnn.learning.epochs import Row, is_finite, make_row
+from maskrcnn.network.ops import runs_on_cpu
 from maskrcnn.project.errors import InputError
 
 Figures = Mapping[str, Any]  # numbers, or arrays of the device that were not read yet
@@ -38,27 +40,30 @@ class Watch(keras.callbacks.Callback):
     validation nor the single losses. This callback does not raise: Keras would not end the thread that feeds it.
 
     Args:
+        epochs: Of the training.
         steps: Batches in an epoch.
         batch_size: Images in a batch.
         first_step: Steps of the first epoch that were done before.
     """
 
-    def __init__(self, steps: int, batch_size: int, first_step: int = 0):
+    def __init__(self, epochs: int, steps: int, batch_size: int, first_step: int = 0):
         super().__init__()
-        self.steps, self.batch_size, self.first_step = steps, batch_size, first_step
+        self.epochs, self.steps, self.batch_size, self.first_step = epochs, steps, batch_size, first_step
         self.rows: list[Row] = []
         self.divergence: Divergence | None = None
         self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Figures | None = None) -> None:
-        self.epoch, self.last_read = epoch, time.monotonic()
+        self.epoch, self.last_read, self.taken = epoch, time.monotonic(), 0
+        self.began = self.last_step = self.last_read
         self.unread: list[Figures] = []  # of the last steps
         self.due = 0  # how many of them are old enough
         self.done, self.first_step = self.first_step, 0  # steps that were read
 
     def on_train_batch_end(self, batch: int, logs: Figures | None = None) -> None:
         self.unread.append(logs or {})
-        passed = time.monotonic() - self.last_read
+        self.taken, self.last_step = self.taken + 1, time.monotonic()
+        passed = self.last_step - self.last_read
         if passed < INTERVAL:
             return
         if self.due:
@@ -73,6 +78,7 @@ class Watch(keras.callbacks.Callback):
         self._check([*self.unread, logs or {}])
         if self.divergence is None:
             self.rows.append(make_row(epoch, logs))
+            print(self._describe(self.rows[-1]), flush=True)
 
     def _check(self, figures: Sequence[Figures]) -> None:
         """Stops training if the last of some figures are not finite, and finds the first step whose were not.
@@ -90,5 +96,33 @@ class Watch(keras.callbacks.Callback):
         """Shows the progress in the current line of the terminal, if there is one."""
         if sys.stdout.isatty():
             done = self.done + len(self.unread)
-            line = f"step {done}/{self.steps}, {rate:.1f} images/s, loss {float(figures['loss']):.4f}"
-            print(f"\r\033[K{line}", end="", flush=True)
+            left = ((self.epochs - self.epoch) * self.steps - done) * self.batch_size / rate
+            parts = [
+                f"Epoch {self.epoch + 1}/{self.epochs}, step {done}/{self.steps}: loss {float(figures['loss']):.4f}",
+                f"{rate:.1f} images/s",
+                f"{timedelta(seconds=round(left))} of training left",
+                *tell_memory(),
+            ]
+            print(f"\r\033[K{', '.join(parts)}", end="", flush=True)
+
+    def _describe(self, row: Row) -> str:
+        """Returns the line of an epoch for terminals and logs."""
+        rate = self.taken * self.batch_size / max(self.last_step - self.began, 1e-9)
+        parts = [f"{name} {row[name]:.4f}" for name in ("loss", "val_loss") if name in row]
+        parts += [f"{rate:.1f} images/s", f"{time.monotonic() - self.began:.0f} s", *tell_memory()]
+        return f"Epoch {self.epoch + 1}/{self.epochs}: {', '.join(parts)}"
+
+
+def tell_memory() -> list[str]:
+    """Returns in words how much memory of the first GPU this process has used at most; nothing where there is none."""
+    if runs_on_cpu():
+        return []
+    if keras.backend.backend() == "jax":
+        import jax
+
+        peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
+    else:
+        import tensorflow as tf
+
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return [f"{peak / 2**30:.1f} GB"]

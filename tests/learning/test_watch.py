@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def make_watch(steps: int) -> Watch:
     """Returns a watch of batches of two images, at the beginning of its third epoch."""
-    watch = Watch(steps, batch_size=2)
+    watch = Watch(4, steps, batch_size=2)
     watch.set_model(SimpleNamespace(stop_training=False))
     watch.on_epoch_begin(2)
     return watch
@@ -106,4 +106,17 @@ def test_a_terminal_shows_step_rate_and_loss(
     take_steps(watch, clock, [1.0] * 16 + [0.5] * 34, seconds=0.0625)
     # 16 steps of 2 images in a second; the loss is that of a second before
     lines = capsys.readouterr().out.split("\r\033[K")
-    assert lines == ["", "step 32/1000, 32.0 images/s, loss 1.0000", "step 48/1000, 32.0 images/s, loss 0.5000"]
+    # left are this epoch's other steps and the 1000 of the fourth one
+    assert lines == [
+        "",
+        "Epoch 3/4, step 32/1000: loss 1.0000, 32.0 images/s, 0:02:03 of training left",
+        "Epoch 3/4, step 48/1000: loss 0.5000, 32.0 images/s, 0:02:02 of training left",
+    ]
+
+
+def test_a_log_has_a_line_for_each_epoch(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    watch = make_watch(50)
+    take_steps(watch, clock, [1.0] * 50, seconds=0.0625)
+    clock.now += 2  # of validation
+    watch.on_epoch_end(2, {"loss": 1.0, "val_loss": 3.0, "mask_loss": 0.5})
+    assert capsys.readouterr().out == "Epoch 3/4: loss 1.0000, val_loss 3.0000, 32.0 images/s, 5 s\n"
