@@ -72,6 +72,7 @@ class Remote:
         else:
             (self.folder / name).unlink(missing_ok=True)
             (self.folder / name).write_bytes(content)
+            (self.folder / name).chmod(0o444)  # as DVC leaves it, which then does not read it again
 
     def connect(self) -> Any:
         """Returns a client of the server of S3."""

@@ -18,7 +18,7 @@ from tests.pipeline import study
 from tests.pipeline.remotes import Remote, serve
 from tests.pipeline.study import LICENSED, TRAINING, call, clone, commit, dvc, find_stages, read_shared, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MADE_HERE = {"preprocess", "draw", "report"}  # what is not shared: a clone with images makes it
 
 
