@@ -285,7 +285,7 @@ def test_reads_what_is_not_deleted(tmp_path: Path) -> None:
             r"must have points of at most 100000 pixels; got \[3, 100001\]",
         ),
         ({"label": "car", "polygon": [[1, 2], [-1e300, 4], [4, 5]]}, "must have points of at most 100000 pixels"),
-        ({"label": "car", "polygon": [[1, 2], [10**99, 4], [4, 5]]}, "must have points of at most 100000 pixels"),
+        ({"label": "car", "polygon": [[1, 2], [10**17, 4], [4, 5]]}, "must have points of at most 100000 pixels"),
     ],
 )
 def test_bad_objects_are_refused_by_file_and_number(tmp_path: Path, item: object, rule: str) -> None:
@@ -312,9 +312,10 @@ def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
     ("old", "new", "rule"),
     [
         ('"car"', '"car", "label": "bus"', "the key 'label' twice"),
-        ("[9, 1]", "[9, NaN]", "the number NaN"),
-        ("[9, 1]", "[-Infinity, 1]", "the number -Infinity"),
-        ("[9, 1]", f"[9, {'9' * 5000}]", "a number of 5000 digits"),
+        ("[9, 1]", "[9, NaN]", "NaN, in a file"),
+        ("[9, 1]", "[-Infinity, 1]", "-Infinity, in a file"),
+        ("[9, 1]", f"[9, {'9' * 5000}]", "a whole number of 5000 digits"),
+        ("[9, 1]", "[9, 1e400]", "1e400, which is too large"),
         ('"car"', "'car'", "Expecting value: .*, in a file that begins with b'{"),
     ],
 )
@@ -325,24 +326,19 @@ def test_json_that_python_alone_would_read_is_refused(tmp_path: Path, old: str, 
         read_annotation(path, SHAPE)
 
 
-def test_a_number_beyond_every_float_is_refused(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = write_annotation(tmp_path)
-    path.write_text(path.read_text().replace("[9, 1]", "[9, 1e400]"))
-    with pytest.raises(InputError, match=r"object 0, must have points of at most 100000 pixels; got \[9, inf\]"):
-        read_annotation(path, SHAPE)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
-    path = write_annotation(tmp_path)
-    path.write_text(path.read_text(), encoding=encoding)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
     assert len(read_annotation(path, SHAPE).objects) == 1
+    path.write_text(path.read_text(encoding="utf-8-sig"), encoding="utf-16")
+    with pytest.raises(InputError, match=r"must be JSON with .*; got 'utf-8' codec .* begins with b'\\xff\\xfe"):
+        read_annotation(path, SHAPE)
 
 
 @pytest.mark.parametrize("start", ["[" * 100_000, '{"objects": ' * 100_000])
 def test_json_nested_too_deep_is_refused(tmp_path: Path, start: str) -> None:
     (tmp_path / "deep.json").write_text(start)
-    with pytest.raises(InputError, match=r"deep.json` must be JSON with .*; got lists in lists, too deep"):
+    with pytest.raises(InputError, match=r"deep.json` must be JSON with .*; got lists or objects nested too deep"):
         read_annotation(tmp_path / "deep.json", SHAPE)
 
 
