@@ -47,6 +47,7 @@ def chrome() -> Iterator[Chrome]:
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options, Service(DRIVER))
+    driver.set_script_timeout(240)  # axe takes seconds, and much longer on a busy machine
     yield driver
     driver.quit()
 
