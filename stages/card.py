@@ -1,6 +1,6 @@
 """Writes the card of one variant: what its model is, how well it does, and what it was made of.
 
-Reads   models/<variant>.h5, metrics/test/<variant>.json
+Reads   models/<variant>.h5, metrics/{test,classes}/<variant>.json
 Writes  models/<variant>.md
 """
 
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 from maskrcnn.network.weights import read_facts
 from maskrcnn.project.command import run
 from maskrcnn.project.files import write_text
-from maskrcnn.project.metrics import read_metrics
+from maskrcnn.project.metrics import Metrics, read_metrics
 from maskrcnn.results.card import format_card
 
 
@@ -24,7 +24,9 @@ def main(variant: str, root: Path = Path()) -> None:
         root: Folder of the repository.
     """
     facts = read_facts(root / f"models/{variant}.h5")
-    scores = read_metrics(root / f"metrics/test/{variant}.json", f"evaluate@{variant}")
+    scores: Metrics = {}
+    for table in ("test", "classes"):
+        scores |= read_metrics(root / f"metrics/{table}/{variant}.json", f"evaluate@{variant}")
     write_text(root / f"models/{variant}.md", format_card(variant, facts, scores))
 
 

@@ -2,7 +2,7 @@
 
 Reads   metrics/{data,test,iou,errors,ceilings,published_2021}/, plots/tables/, predictions/, data/processed/test.npz,
         tuning/{coarse_best,selected,selected_why}.yaml, the test images below data.root
-Writes  report/, or report_shareable/ without the pixels of the images
+Writes  report/ and live/report.js, or report_shareable/ without the pixels of the images
 Params  scale, data, splits, variants, candidates, search, draw
 """
 
@@ -21,6 +21,7 @@ from maskrcnn.data.records import Records
 from maskrcnn.data.splits import read_split
 from maskrcnn.project.command import exit_on_bad_input
 from maskrcnn.project.config import Data, Draw
+from maskrcnn.project.costs import record_costs
 from maskrcnn.project.files import whole_folder
 from maskrcnn.project.params import Params, read_params, read_yaml
 from maskrcnn.project.rules import read_images_root
@@ -28,7 +29,7 @@ from maskrcnn.report import charts, training_charts
 from maskrcnn.report.bootstrap import Samples, draw_weights, resample
 from maskrcnn.report.gallery import Gallery, write_gallery
 from maskrcnn.report.page import write_library, write_page, write_script
-from maskrcnn.report.provenance import describe_commit, describe_machine, list_packages
+from maskrcnn.report.provenance import describe_origin, read_costs
 from maskrcnn.report.scenes import KIND_NAMES, Found
 from maskrcnn.report.scores import Scores, read_scores
 from maskrcnn.report.tables import build_tables, find_verdict, list_ceilings, list_intervals, list_thresholds
@@ -42,6 +43,7 @@ from maskrcnn.scoring.threads import map_in_threads
 SEED = 2021  # of the bootstrap
 WIDEST = 1024  # pixels: an image that the network saw smaller is shown larger, if its file is
 REAL_SCALE = "cityscapes"
+PROVENANCE = "live/report.js"  # differs between machines; the page does not, so that dvc.lock stays as it is
 
 
 def main(root: Path = Path(), shareable: bool = False) -> None:
@@ -63,7 +65,11 @@ def main(root: Path = Path(), shareable: bool = False) -> None:
         drawn = draw_charts(scores, samples, found, gallery) | draw_training(root, params, variants)
         write_script(folder / "charts.js", "receiveCharts", drawn)
         write_library(folder / "vega.js")
-        write_page(folder, fill_page(root, params, scores, samples, gallery) | {"charts": group_charts(drawn)})
+        provenance = folder / "provenance.js" if shareable else root / PROVENANCE
+        write_script(provenance, "receiveProvenance", describe_origin(root), read_costs(root))
+        values = fill_page(root, params, scores, samples, gallery)
+        source = provenance.name if shareable else f"../{PROVENANCE}"
+        write_page(folder, values | {"charts": group_charts(drawn), "provenance": source})
     print(f"Open {target / 'index.html'} in a browser.")
 
 
@@ -166,9 +172,6 @@ def fill_page(
         "coarse": read_yaml(root / "tuning/coarse_best.yaml"),
         "selected": read_yaml(root / "tuning/selected.yaml"),
         "why": read_yaml(root / "tuning/selected_why.yaml"),
-        "commit": describe_commit(root),
-        "packages": list_packages(),
-        "machine": describe_machine(),
         "params": (root / "params.yaml").read_text(),
     }
 
@@ -176,5 +179,5 @@ def fill_page(
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shareable", action="store_true", help="leave out the pixels of the images")
-    with exit_on_bad_input():
+    with exit_on_bad_input(), record_costs("report"):
         main(shareable=parser.parse_args().shareable)

@@ -1,10 +1,13 @@
-"""Where a report comes from: commit, packages and machine."""
+"""Where a report comes from: commit, packages and machine; and what its stages took."""
 
+import json
 import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from maskrcnn.project.costs import FOLDER
 
 PACKAGES = (
     "keras",
@@ -17,6 +20,30 @@ PACKAGES = (
     "dvc",
 )
 CODE = ("maskrcnn", "stages", "params.yaml")
+
+
+def describe_origin(root: Path) -> dict[str, str]:
+    """Returns what a reader needs to get the same figures, by its title."""
+    return {
+        "Commit": describe_commit(root),
+        "Machine that wrote this page": describe_machine(),
+        "Packages": ", ".join(f"{name} {release}" for name, release in list_packages().items()),
+    }
+
+
+def read_costs(root: Path) -> list[tuple[str, str, float, int]]:
+    """Returns stage, end, seconds and peak memory in MB of the last run of each stage, in the order of their ends.
+
+    Files that are damaged are left out: they are no results.
+    """
+    costs = []
+    for path in (root / FOLDER).glob("*.json"):
+        try:
+            row = json.loads(path.read_bytes())
+            costs.append((path.stem, str(row["finished"]), float(row["seconds"]), int(row["peak_memory_mb"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return sorted(costs, key=lambda row: row[1])
 
 
 def describe_commit(root: Path) -> str:

@@ -50,7 +50,7 @@ def format_card(name: str, facts: Facts, scores: Mapping[str, float | None]) -> 
 def _format(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _table(first: str, second: str, rows: Mapping[str, str]) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from maskrcnn.project.errors import InputError
+from maskrcnn.report.provenance import read_costs
 from stages.report import main
-from tests.report.study import HOSTILE, NAMES, ROOT, write_study
+from tests.report.study import HOSTILE, NAMES, ROOT, write_json, write_study
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +164,21 @@ def test_no_framework_is_imported() -> None:
     heavy = "import sys, stages.report; print({'jax', 'keras', 'matplotlib', 'tensorflow'} & set(sys.modules))"
     output = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, cwd=ROOT)
     assert output.stdout.strip() == "set()"
+
+
+def test_what_differs_between_machines_is_beside_the_page(study: Path) -> None:
+    facts, costs = read_script(study / "live/report.js")
+    assert facts.keys() == {"Commit", "Machine that wrote this page", "Packages"}
+    assert costs == []
+    page = (study / "report/index.html").read_text()
+    assert '<script src="../live/report.js" defer>' in page
+    assert not any(value in page for value in facts.values())
+
+
+def test_costs_of_stages_are_listed_in_order(tmp_path: Path) -> None:
+    row = {"finished": "2026-11-26T16:03:19+0000", "seconds": 14.5, "peak_memory_mb": 220}
+    write_json(tmp_path / "live/stages/train@base.json", row)
+    write_json(tmp_path / "live/stages/check.json", row | {"finished": "2026-11-26T16:02:00+0000"})
+    write_json(tmp_path / "live/stages/damaged.json", {"seconds": "none"})
+    assert [stage for stage, *_ in read_costs(tmp_path)] == ["check", "train@base"]
+    assert read_costs(tmp_path)[1] == ("train@base", "2026-11-26T16:03:19+0000", 14.5, 220)

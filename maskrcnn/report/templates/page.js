@@ -18,6 +18,22 @@ function drawChart(figure) {
   vegaEmbed(place, charts[figure.dataset.chart], { actions: false, renderer: "svg", config: chartConfig() });
 }
 
+function receiveProvenance(facts, costs) {
+  for (const [name, value] of Object.entries(facts)) {
+    document.getElementById("provenance-facts").append(make("dt", name), make("dd", value));
+  }
+  const table = document.getElementById("costs");
+  table.parentElement.hidden = !costs.length;
+  for (const [stage, ...figures] of costs) {
+    const row = table.tBodies[0].insertRow();
+    row.append(Object.assign(make("th", stage), { scope: "row" }), ...figures.map((figure) => make("td", figure)));
+  }
+}
+
+function make(name, text) {
+  return Object.assign(document.createElement(name), { textContent: text });
+}
+
 function chartConfig() {
   const style = getComputedStyle(document.body);
   const ink = style.getPropertyValue("color");
