@@ -103,6 +103,7 @@ def test_the_page_names_no_address_and_every_chart_that_it_shows(study: Path) ->
         "data:,",
         "images.js",
         "vega.js",
+        "../live/report.js",
         "charts.js",
     }
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "https://" not in page
