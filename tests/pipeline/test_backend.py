@@ -25,6 +25,7 @@ RUNTIME: dict[str, set[str]] = {
     "devices": TRAININGS | {"predict"},
     "feeder": set(),
 }
+READERS = {"card"}  # reads what a file of weights says of itself, see test_no_backend_is_imported of its tests
 PREPARE = "from maskrcnn.project.runtime import prepare_runtime"
 BACKENDS = {"keras", "keras_tuner", "tensorflow", "jax"}
 # Runs a stage as a script until it misses a file, then prints what Keras took its settings from.
@@ -69,7 +70,7 @@ def test_exactly_the_stages_that_a_key_changes_declare_it(key: str) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_prepares_its_backend_before_it_imports_it(name: str) -> None:
     script = find_script(STAGES[name])
-    needs_backend = any(imports_backend(ROOT / path) for path in find_closure(script, ROOT))
+    needs_backend = name not in READERS and any(imports_backend(ROOT / path) for path in find_closure(script, ROOT))
     statements = [ast.unparse(statement) for statement in ast.parse((ROOT / script).read_text()).body]
     prepares = "if __name__ == '__main__':\n    prepare_runtime()"
     assert (prepares in statements) == needs_backend == ("backend" in declared(STAGES[name]))

@@ -1,6 +1,9 @@
 """The stage that writes the card of a model."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,3 +60,14 @@ def test_a_model_without_scores_names_the_stage(root: Path) -> None:
     (root / "metrics/test/base.json").unlink()
     with pytest.raises(FileNotFoundError, match="evaluate@base"):
         card.main("base", root)
+
+
+def test_no_backend_is_imported(root: Path) -> None:
+    script = (
+        "import sys; from stages.card import main; main('base'); print({'keras', 'jax', 'tensorflow'} & {*sys.modules})"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert (root / "models/base.md").is_file()
