@@ -170,7 +170,7 @@ def test_missing_packages_are_named_before_the_export(tmp_path: Path, monkeypatc
 def test_only_tensorflow_exports(write, more, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(export.keras, "backend", SimpleNamespace(backend=lambda: "jax"))
     with pytest.raises(ValueError, match="`KERAS_BACKEND` must be tensorflow to export; got jax"):
-        write(None, tmp_path / "network", *more)
+        write(SimpleNamespace(facts=None), tmp_path / "network", *more)
     assert not list(tmp_path.iterdir())
 
 

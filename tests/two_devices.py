@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -115,9 +114,8 @@ def find(folder: str) -> None:
             network = make_network()
         assert (share_images(network, images) is images) == (devices == 1)
         found = [detect_batch(network, some, min_confidence=0.0, max_count=5) for some in (images, images[:1])]
-        images_found = [asdict(objects) for objects in chain(*found)]
         names = ("boxes_px", "class_ids", "scores", "proposals_px")
-        joined = {name: np.concatenate([found[name] for found in images_found]) for name in names}
+        joined = {name: np.concatenate([getattr(objects, name) for objects in chain(*found)]) for name in names}
         np.savez(Path(folder) / f"{devices}.npz", allow_pickle=False, **joined)
 
 

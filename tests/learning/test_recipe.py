@@ -74,6 +74,7 @@ OTHER = Recipe(
     training="training_other",
     validation="validation_other",
     runtime=Runtime("jax", "mixed_bfloat16", deterministic=False, devices=1),
+    licence="CC0",
 )
 RECIPES = [pytest.param(ONE, id="one"), pytest.param(OTHER, id="other")]
 
@@ -228,9 +229,11 @@ WEIGHTS = {"variant.start"}  # tested below
 CALLS = {"runtime.deterministic", "runtime.devices"}  # tested below
 EARLIER = {"runtime.backend"}  # chosen before Keras is imported
 # Used after assembly, by `fit` and `TrialRunner`: see tests/stages/test_every_param.py.
-LATER = {f"schedule.{name}" for name in ("epochs", "cosine", "patience", "warmup_steps", "base_batch_size")} | {
-    f"hyperparameters.{entry.name}" for entry in fields(Hyperparameters)
-}
+LATER = (
+    {"licence"}
+    | {f"schedule.{name}" for name in ("epochs", "cosine", "patience", "warmup_steps", "base_batch_size")}
+    | {f"hyperparameters.{entry.name}" for entry in fields(Hyperparameters)}
+)
 
 
 def test_the_recipes_differ_in_everything_and_the_table_is_complete() -> None:

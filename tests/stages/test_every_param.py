@@ -235,8 +235,8 @@ class Seen:
         schedule = {key: value for key, value in vars(recipe.schedule).items() if key not in unused}
         self.note("recipe", vars(replace(recipe, hyperparameters=None)) | {"schedule": schedule})
         self.feeder = feeder
-        trainer, _, validation = self.assembly(recipe, root, feeder)
-        return trainer, SimpleNamespace(records=Mock(Records, catalogue=CITYSCAPES, fit="stretch")), validation
+        trainer, training, validation = self.assembly(recipe, root, feeder)
+        return trainer, StepsOfRecords(training), validation
 
     def fit(self, *_: Any, hyperparameters: Any, schedule: Any, **__: Any) -> dict[str, float]:
         self.note("fit", hyperparameters, schedule.epochs, schedule.cosine, schedule.patience)
@@ -255,6 +255,12 @@ class Seen:
     def detect_batches(self, _: Any, batches: Iterator[np.ndarray], **arguments: Any) -> list[Predictions]:
         self.note("detect", next(batches).shape, sorted(arguments.items()))
         raise EndOfTest
+
+
+class StepsOfRecords(list):
+    """The batches of a split."""
+
+    records = Mock(Records, catalogue=CITYSCAPES, fit="stretch")
 
 
 class RecordsOfOne(list):

@@ -289,7 +289,7 @@ def test_nothing_is_written_when_writing_fails(tmp_path: Path):
 
 def test_a_path_that_cannot_be_written_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"weights\.h5` must be in a folder that can be written; got: Not a directory"):
+    with pytest.raises(InputError, match=r"weights\.h5` must be in a folder that can be written; got: "):
         write_weights(network(), str(tmp_path / "file/weights.h5"))
     with pytest.raises(InputError, match=r"` must be a file; got a folder"):
         write_weights(network(), tmp_path)

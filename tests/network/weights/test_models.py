@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
@@ -59,7 +59,7 @@ def test_a_network_comes_from_its_file_alone(written: Path) -> None:
 def network_of_all_candidates() -> maskrcnn.MaskRCNN:
     """Returns the network as its builder makes it, that looks at as many regions as a loaded one."""
     built = maskrcnn.build_mask_rcnn(
-        image_shape=FACTS.image_shape, class_count=4, num_proposals=400, **dataclasses.asdict(FACTS.architecture)
+        image_shape=FACTS.image_shape, class_count=4, num_proposals=400, **asdict(FACTS.architecture)
     )
     for variable, value in zip(built.variables, network().variables, strict=True):
         variable.assign(value)
