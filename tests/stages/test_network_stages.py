@@ -63,7 +63,8 @@ def write_params(root: Path) -> None:
     for split, city in (("training", "aachen"), ("validation", "lindau"), ("test", "munster")):
         params["splits"][split]["cities"] = [city]
     params["data"] |= {"licence": "drawn"}
-    params["model"] |= TINY
+    params["model"] |= TINY | {"num_candidates": 2000}
+    params["sampling"] |= {"num_proposals": 1000}  # so many regions that some meet an object before anything is learned
     params["pretrain"] |= {"frames": 8, "validation_frames": 8}
     params["pretrain"]["schedule"] |= SHORT
     params["train"] |= {"hyperparameters": "tuned.yaml"}
