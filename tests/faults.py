@@ -30,6 +30,7 @@ from maskrcnn.project.params import read_yaml
 from stages import babysit, coarse, hyperband, predict, preprocess, train
 from tests.learning.arithmetic import STEPS, ArithmeticTrainer
 from tests.learning.scenes import write_split
+from tests.network.weights.facts import FACTS
 from tests.readers.frames import rectangle, write_frame
 
 REPOSITORY = Path(__file__).parents[1]
@@ -189,17 +190,31 @@ def write_inputs(root: Path) -> None:
     write_frame(root / "raw", [("car", rectangle(4, 8, 11, 16))], name="lindau_000000_000019", folder="val")
 
 
+class Steps(list[int]):
+    """Batches of nothing."""
+
+    records = None
+
+
+class TwoRecords(list[str]):
+    """The records of two images."""
+
+    image_shape, names, digest = (64, 128), ("a", "b"), 7
+    catalogue = SimpleNamespace(class_names=("background", "car"))
+
+
 def replace_networks() -> None:
     """Makes the stages learn and find without a network, and save after every step."""
     saver.SAVE_SECONDS = 0.0
     for module in (fit, babysit, coarse, hyperband):
-        module.assemble = lambda *_: Assembly(ArithmeticTrainer(), range(STEPS), None)  # type: ignore
+        module.assemble = lambda *_: Assembly(ArithmeticTrainer(), Steps(range(STEPS)), None)  # type: ignore
         module.fingerprint_recipe = lambda *_: "fingerprint"  # type: ignore
+    for stage in (babysit, coarse, hyperband, train, predict):
+        stage.check_splits = lambda *_: None  # type: ignore
+    fit.state_facts = lambda *_: FACTS  # type: ignore
     fit.write_weights = write_numbers  # type: ignore
     predict.spread = lambda _: nullcontext()  # type: ignore
-    predict.read_records = lambda _: SimpleNamespace(  # type: ignore
-        image_shape=(64, 128), names=["a", "b"], catalogue=SimpleNamespace(class_names=("background", "car"))
-    )
+    predict.read_split = lambda *_: TwoRecords("ab")  # type: ignore
     predict.build_mask_rcnn = predict.read_weights = predict.read_batches = lambda *_, **__: None  # type: ignore
     predict.detect_batches = lambda *_, **__: iter([[find(), find()]])  # type: ignore
 

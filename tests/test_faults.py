@@ -27,13 +27,12 @@ def test_stages_that_are_killed_now_and_then_leave_the_same(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize("stage", STAGES)
-def test_stages_that_are_killed_at_every_change_leave_the_same(stage: str, tmp_path: Path) -> None:
-    kill(tmp_path, 0, stage)
+@pytest.mark.timeout(1800)
+def test_stages_that_are_killed_at_many_changes_leave_the_same(tmp_path: Path) -> None:
+    kill(tmp_path, 20, *STAGES)  # `python -m tests.faults FOLDER 0 STAGE` tries all changes, up to 400 kills a stage
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(1800)
 def test_trainings_that_are_killed_at_random_moments_leave_the_same(tmp_path: Path) -> None:
-    kill(tmp_path, 20, "network")
+    kill(tmp_path, 3, "network")  # each takes up to a minute; `python -m tests.faults FOLDER 20 network` tries more

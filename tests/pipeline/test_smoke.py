@@ -124,7 +124,7 @@ def test_the_ap_table_compares_two_variants(clean: Path) -> None:
 def test_another_variant_runs_only_what_is_new(clean: Path) -> None:
     setting = "+variants.mirror={start: models/pretrained.h5, layers: heads, augment: {flip: 0.5}}"
     stages = find_stages(dvc(clean, "exp", "run", "-n", "mirror", "-S", setting))
-    new = ("train", "predict", "evaluate", "draw")
+    new = ("train", "predict", "evaluate", "card", "draw")
     assert sorted(stages) == sorted(["check", *(f"{stage}@mirror" for stage in new), "tabulate", "report"])
 
 
