@@ -6,7 +6,13 @@ from pathlib import Path
 
 from maskrcnn.project.config import Runtime
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.runtime import advise_installation, check_installed, choose_defaults, choose_settings
+from maskrcnn.project.runtime import (
+    advise_installation,
+    check_installed,
+    choose_defaults,
+    choose_settings,
+    import_quietly,
+)
 
 BACKENDS = ("tensorflow", "jax")
 AUTO, CPU, GPU = "auto", "cpu", "gpu"
@@ -14,7 +20,7 @@ CACHE = Path.home() / ".cache/maskrcnn"  # what JAX compiled; and Keras finds no
 
 
 def prepare_backend(backend: str | None, device: str) -> None:
-    """Sets the environment that Keras reads once, when it is imported.
+    """Sets the environment that Keras reads once, when it is imported, and imports the backend without its start lines.
 
     Args:
         backend: `tensorflow` or `jax`; by default that of `KERAS_BACKEND`, or the first one that is installed.
@@ -36,6 +42,7 @@ def prepare_backend(backend: str | None, device: str) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     elif number:
         os.environ["CUDA_VISIBLE_DEVICES"] = number
+    import_quietly(chosen)
 
 
 def check_device(device: str) -> None:

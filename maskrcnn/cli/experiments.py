@@ -3,6 +3,7 @@
 `dvc exp show` has a column for each parameter, each score of each variant and each file.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from maskrcnn.project.errors import InputError
 
 SCORES = ("AP50", "rAP", "cityscapes_AP", "coco_AP")
 COLUMNS = frozenset({"Experiment", "rev", "typ", "Created", "parent", "State", "Executor"})
+
+HASH = r"[0-9a-f]{32}(\.dir)?"  # of a dependency without a folder
 
 Row = Mapping[str, Any]
 
@@ -62,4 +65,5 @@ def make_table(rows: Iterable[Row], variant: str) -> Table:
 def list_changes(row: Row, baseline: Row) -> list[str]:
     """Returns the parameters of an experiment that the baseline has with another value, or has not."""
     names = [name for name in {**baseline, **row} if name not in COLUMNS and "/" not in name]
-    return [f"{name}: {row.get(name, 'removed')}" for name in names if row.get(name) != baseline.get(name)]
+    changed = [name for name in names if row.get(name) != baseline.get(name)]
+    return [f"{name}: {row.get(name, 'removed')}" for name in changed if not re.fullmatch(HASH, str(row.get(name)))]

@@ -36,7 +36,7 @@ def format_card(name: str, facts: Facts, scores: Mapping[str, float | None]) -> 
         _table("class", "AP50", {key: _format(scores.get(f"{BY_CLASS}{key}")) for key in facts.class_names}),
         "`docs/protocols.md` defines the scores.\n",
         "## Training\n",
-        _table("best epoch", "value", {key: _format(value) for key, value in sorted(facts.metrics.items())}),
+        _table("best epoch", "value", {key: f"{value:.4g}" for key, value in sorted(facts.metrics.items())}),
         "## Licence of the data\n",
         f"{facts.licence or UNSTATED}\n",
         "## Made with\n",

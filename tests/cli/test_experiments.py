@@ -13,7 +13,7 @@ BASELINE: dict[str, Any] = {
 }  # fmt: skip
 EXPERIMENT = BASELINE | {
     "Experiment": "fast", "rev": "b476eb0", "select.learning_rate": 0.01, "metrics/test/base.json:AP50": 0.75,
-    "stages/train.py": "another",
+    "stages/train.py": "another", "predictions": "53f08e4ab71dd2dd561bedb67484693f.dir",
 }  # fmt: skip
 
 
