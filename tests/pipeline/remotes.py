@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,14 +143,16 @@ def find_port() -> int:
 @contextmanager
 def _running(command: list[str], port: int) -> Iterator[None]:
     """Runs a server while the block lasts, from when its port answers."""
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # Into a file: a server whose log fills a pipe that nobody reads stands still.
+    log = tempfile.TemporaryFile()
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
-            assert server.poll() is None, server.stderr and server.stderr.read().decode()
+            assert server.poll() is None, log.seek(0) or log.read().decode()
             time.sleep(0.1)
         yield
     finally:
