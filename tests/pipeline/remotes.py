@@ -143,18 +143,17 @@ def find_port() -> int:
 @contextmanager
 def _running(command: list[str], port: int) -> Iterator[None]:
     """Runs a server while the block lasts, from when its port answers."""
-    # Into a file: a server whose log fills a pipe that nobody reads stands still.
-    log = tempfile.TemporaryFile()
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, log.seek(0) or log.read().decode()
-            time.sleep(0.1)
-        yield
-    finally:
-        server.terminate()
-        server.communicate(timeout=30)
+    with tempfile.TemporaryFile() as log:  # a server whose log fills a pipe that nobody reads stands still
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert server.poll() is None, log.seek(0) or log.read().decode()
+                time.sleep(0.1)
+            yield
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
