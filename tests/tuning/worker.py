@@ -22,5 +22,6 @@ class Slow(FakeTrainer):
 if __name__ == "__main__":
     trainer = Slow()
     hyperband.assemble = lambda *_: (trainer, range(STEPS), None)  # type: ignore[assignment]
+    hyperband.check_splits = lambda *_: None  # type: ignore[assignment]
     hyperband.main("sgd", Path(sys.argv[1]))
     print(f"learned {len(trainer.learned)} epochs")
