@@ -1,4 +1,4 @@
-"""The numbers in README.md and docs/scale.md are those of metrics/test and bench/results.
+"""The numbers in README.md and docs/scale.md are those of metrics/ and bench/results.
 
 `python tests/pipeline/test_readme.py` writes them there.
 """
