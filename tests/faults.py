@@ -178,7 +178,7 @@ def write_inputs(root: Path) -> None:
     params["search"]["sgd"]["learning_rate"] = [1e-5, 1e-2]
     params["train"] = {"hyperparameters": "one.yaml", "schedule": params["train"]["schedule"]}
     params["train"]["schedule"] |= {"epochs": 4, "steps": STEPS, "patience": 2}
-    params["data"] = {"root": "raw", "format": "cityscapes", "image_shape": [64, 128], "classes": None}
+    params["data"] = {"root": "raw", "format": "cityscapes", "image_shape": [64, 128], "classes": None, "licence": None}
     params["preprocess"] |= {"image_shape": [64, 128]}
     params["splits"]["test"] |= {"images": "leftImg8bit/val", "truth": "gtFine/val", "cities": ["lindau"]}
     root.mkdir(parents=True)

@@ -79,16 +79,17 @@ class Data:
     Args:
         root: Folder of images and annotations.
         image_shape: Height and width that every raw image must have, in pixels; None where sizes vary.
+        licence: What may be done with the images, in words; the models that learn from them state it. None where nobody
+            stated it; the key must be there, because DVC stops at a param that it follows and does not find.
         format: `cityscapes` or `coco`.
         classes: By the name of a class, the labels of the data set that it merges; None takes every label as a class.
-        licence: What may be done with the images, in words; the models that learn from them state it.
     """
 
     root: str
     image_shape: Shape | None
+    licence: str | None
     format: Format = "cityscapes"
     classes: dict[str, list[str]] | None = None
-    licence: str | None = None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ def test_a_coco_dataset_of_images_of_two_sizes_by_params_alone(tmp_path: Path) -
     root = begin_repository(tmp_path)
     write_streets(root / "data/streets")
     params = read_yaml(root / "params.yaml")
-    params |= {"synthesize": {}, "data": {"root": "data/streets", "format": "coco", "image_shape": None}}
+    params |= {
+        "synthesize": {},
+        "data": {"root": "data/streets", "format": "coco", "image_shape": None, "licence": None},
+    }
     params["preprocess"]["fit"] = "letterbox"
     for name, split in params["splits"].items():
         part = "train" if "training" in name else "val"

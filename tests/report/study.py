@@ -27,7 +27,7 @@ PLACES = ((np.s_[10:30, 10:40], 26000), (np.s_[30:60, 60:75], 28000), (np.s_[30:
 REGIONS = np.array([[10, 10, 30, 40], [0, 0, 5, 5]])
 PARAMS = {
     "scale": "demo",
-    "data": {"root": "data/city", "format": "cityscapes", "image_shape": [128, 256], "classes": None},
+    "data": {"root": "data/city", "format": "cityscapes", "image_shape": [128, 256], "classes": None, "licence": None},
     "draw": {"images": 2, "min_score": 0.5, "proposals": 1, "confusions": 2, "crops": 4},
     "splits": {"test": {}},
     "candidates": {"random": {}},

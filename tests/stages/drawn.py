@@ -22,7 +22,7 @@ RIDERS = (np.s_[30:60, 60:75], np.s_[30:60, 90:105])
 COUNTS = {"images": 3, "images_without_truth": 0, "images_rider": 3, "images_bus": 0, "instances": 9, "test_set": 7}
 PARAMS = {
     "scale": "demo",
-    "data": {"root": "data/city", "format": "cityscapes", "image_shape": list(SHAPE), "classes": None},
+    "data": {"root": "data/city", "format": "cityscapes", "image_shape": list(SHAPE), "classes": None, "licence": None},
     "draw": {"images": 2, "min_score": 0.5, "proposals": 1, "confusions": 2, "crops": 4},
     "splits": {"test": {}},
     "candidates": {"random": {}},

@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
     """A repository with parameters, and raw frames of two cities: one of three images, one of one."""
     section = {"images": IMAGES, "truth": TRUTH, "cities": ["munster", "lindau"], "instance_maps": True}
     params = {
-        "data": {"root": "raw", "format": "cityscapes", "image_shape": list(RAW), "classes": None},
+        "data": {"root": "raw", "format": "cityscapes", "image_shape": list(RAW), "classes": None, "licence": None},
         "preprocess": {"image_shape": list(RAW), "fit": "stretch", "mini_mask_shape": [14, 14], "instance_cap": 2},
         "splits": {"test": section, "validation": section | {"instance_maps": False}},
     }
