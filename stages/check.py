@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 
 from maskrcnn.project.command import run
 from maskrcnn.project.files import write_text
-from maskrcnn.readers.study import check_study
+from maskrcnn.readers.study import check_start_weights, check_study
 
 
 def main(root: Path = Path()) -> None:
@@ -24,9 +24,9 @@ def main(root: Path = Path()) -> None:
         root: Folder of the repository.
 
     Raises:
-        InputError: naming all faults at once by the full path of their keys.
+        InputError: naming all faults of a kind at once by the full path of their keys.
     """
-    check_study(root)
+    check_start_weights(check_study(root), root)
     write_text(root / "data/params_checked.txt", "params.yaml keeps the rules of maskrcnn/project/config.py.\n")
 
 

@@ -1,5 +1,6 @@
 """The check of all of `params.yaml`, its names of augmentations, classes, files and cities included."""
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,6 +50,39 @@ def _refuse(faults: Iterable[str], root: Path) -> None:
     """Raises an error of all faults, if there are any."""
     if found := "; ".join(faults):
         raise InputError(f"`{root / 'params.yaml'}` must be valid; {found}.")
+
+
+def check_start_weights(study: Study, root: Path) -> None:
+    """Checks that all weights that a training starts from are there, or are made before it.
+
+    DVC looks for a file only when it comes to the stage, hours later. A file of `dvc.lock` may be missing: a teammate
+    has made what comes from it, and DVC pulls that.
+
+    Args:
+        study: All of `params.yaml`.
+        root: Folder of the repository.
+
+    Raises:
+        InputError: naming all missing files at once by the keys that name them.
+    """
+    made = {*(f"models/{name}.h5" for name in study.variants), *(f"models/start/{name}.h5" for name in study.weights)}
+    lock = root / "dvc.lock"
+    known = set(re.findall(r"^ *- path: (.+)$", lock.read_text(), re.MULTILINE)) if lock.is_file() else set()
+    users = {f"weights.{name}.path": weights.path for name, weights in study.weights.items()}
+    users |= {"babysit.start": study.babysit.start, "hyperband.start": study.hyperband.start}
+    users |= {f"candidates.{name}.start": each.start for name, each in study.candidates.items()}
+    users |= {f"variants.{name}.start": each.start for name, each in study.variants.items()}
+    lost = [start for start in dict.fromkeys(users.values()) if not (start in made | known or (root / start).is_file())]
+    keys = {start: ", ".join(f"`{key}`" for key, named in users.items() if named == start) for start in lost}
+    rule = "must be a file that is there, or that a stage makes"
+    _refuse((f"{keys[start]} {rule}; got {start}, {_advise(start, made, root)}" for start in lost), root)
+
+
+def _advise(start: str, made: set[str], root: Path) -> str:
+    """Returns the file of nearly the same name, or where to look for its source."""
+    there = {path.relative_to(root).as_posix() for folder in ("models", "pins") for path in root.glob(f"{folder}/*")}
+    near = get_close_matches(start, sorted(made | there), n=1, cutoff=0.8)
+    return f"the nearest is {near[0]}" if near else "`maskrcnn doctor` says where released files come from"
 
 
 def find_strength_faults(study: Study) -> Iterator[str]:
