@@ -33,7 +33,6 @@ def test_stages_that_are_killed_at_many_changes_leave_the_same(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="a kill between emptying a lock file and writing the pid leaves the empty file")
 def test_a_kill_leaves_no_empty_lock(tmp_path: Path) -> None:
     kill(tmp_path, 20, "babysit")
 

@@ -19,7 +19,6 @@ from typing import Any, TextIO
 
 from maskrcnn.network.devices import process_number, wait_for_processes
 from maskrcnn.project.errors import InputError
-from maskrcnn.project.files import is_alive
 
 PACKAGE = Path(__file__).parents[1]
 DIGITS = 16
@@ -117,16 +116,15 @@ def _is_at(path: Path, file: TextIO) -> bool:
 
 
 def _remove_done(checkpoints: Path) -> None:
-    """Removes the folders of all stages that are done; one that a kill left in parts is still marked."""
+    """Removes the folders of all stages that are done, and the locks and empty folders that kills left."""
     for mark in [path for path in checkpoints.rglob(DONE) if path.is_file()]:
         with suppress(InputError), _lock(mark.parent):  # a folder that another process holds is in use again
             if mark.is_file():
                 for path in mark.parent.iterdir():
-                    if path != mark:
+                    if path != mark:  # what a kill leaves of the folder is still marked
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
                 shutil.rmtree(mark.parent)
     for lock in [*checkpoints.rglob("*.lock")]:
-        folder, pid = lock.with_suffix(""), lock.read_text()
-        if not folder.exists() and pid.isdigit() and not is_alive(int(pid)):  # a kill left it
-            with suppress(InputError), _lock(folder):
-                pass
+        folder = lock.with_suffix("")
+        with suppress(InputError), _lock(folder), suppress(OSError):  # it is absent, or not empty
+            folder.rmdir()

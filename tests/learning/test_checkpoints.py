@@ -99,13 +99,17 @@ def test_a_kill_while_a_folder_is_removed_leaves_nothing_for_ever(
         assert names(tmp_path) == ["cd", "cd.lock"]
 
 
-def test_the_lock_of_a_killed_process_goes_with_its_folder(tmp_path: Path) -> None:
-    killed, starting = tmp_path / "checkpoints/train/ab.lock", tmp_path / "checkpoints/coarse/cd.lock"
-    for path, pid in ((killed, "999999999"), (starting, "")):
-        path.parent.mkdir(parents=True)
-        path.write_text(pid)
-    with open_checkpoints(tmp_path, "babysit", "ef"):
-        assert not killed.exists() and starting.exists()
+def test_locks_and_empty_folders_that_kills_left_go(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints/train"
+    for name in ("empty", "unfinished"):
+        (folder / name).mkdir(parents=True)
+    (folder / "unfinished/last.npz").touch()
+    for name, pid in (("absent", "999999999"), ("without_pid", ""), ("empty", ""), ("unfinished", "")):
+        (folder / f"{name}.lock").write_text(pid)
+    with (folder / "starting.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with open_checkpoints(tmp_path, "babysit", "ab"):
+            assert names(tmp_path) == ["last.npz", "starting.lock", "unfinished"]
 
 
 def test_a_lock_that_its_holder_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +124,7 @@ def test_a_lock_that_its_holder_removed_is_not_taken(tmp_path: Path, monkeypatch
     monkeypatch.setattr(fcntl, "flock", remove_and_lock)
     with open_checkpoints(tmp_path, "train", "ab"):
         assert (tmp_path / "checkpoints/train/ab.lock").read_text() == str(os.getpid())
-        assert len(opened) == 2
+        assert len(opened) > 1
     assert not (tmp_path / "checkpoints/train/ab.lock").exists()
 
 
