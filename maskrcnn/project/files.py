@@ -5,8 +5,10 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import get_ident
 
@@ -15,14 +17,15 @@ from maskrcnn.project.errors import InputError
 SUFFIX = ".unfinished"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 MEGABYTE = 1e6
+LONGEST_PAUSE = 86_400.0  # seconds; after them, what another machine has not finished is taken for left behind
 
 
 @contextmanager
 def whole_file(path: Path, size: int | None = None) -> Iterator[Path]:
     """Yields a temporary path beside `path`; it replaces `path` at the end and is removed after an error.
 
-    What processes that were killed left in the folder is removed. Threads and processes may write one file at the
-    same time; the last one to end wins.
+    What processes that were killed left in the folder is removed; of other machines that share the folder, what has
+    not changed for a day. Threads and processes may write one file at the same time; the last one to end wins.
 
     Args:
         path: The file to write; missing folders are made.
@@ -93,13 +96,38 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _name_unfinished(path: Path) -> Path:
-    """Returns a name that no other writer uses; removes what dead processes of this machine left in the folder."""
-    host = socket.gethostname()
-    left = re.compile(rf"\..+\.{re.escape(host)}\.([0-9]+)\.[0-9]+(\.old)?{re.escape(SUFFIX)}")
+    """Returns a name that no other writer uses; removes what writers that are gone left in the folder."""
+    left = re.compile(rf"\..+\.(?P<machine>[^.]+)\.(?P<pid>[0-9]+)\.[0-9]+(\.old)?{re.escape(SUFFIX)}")
     for name in os.listdir(path.parent):
-        if (found := left.fullmatch(name)) and not is_alive(int(found[1])):
-            _remove(path.with_name(name))
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}.{get_ident()}{SUFFIX}")
+        if found := left.fullmatch(name):
+            other = path.with_name(name)
+            is_left = not is_alive(int(found["pid"])) if found["machine"] == _machine() else _is_old(other)
+            if is_left:
+                _remove(other)
+    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{get_ident()}{SUFFIX}")
+
+
+@cache
+def _machine() -> str:
+    """Returns a name for where pids are those of this process: a container, or a machine since its start.
+
+    Machines and containers that share a folder may have the same host name.
+    """
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # not Linux
+        return socket.gethostname().replace(".", "-")
+    return f"{socket.gethostname()}-{start}-{space}".replace(".", "-")
+
+
+def _is_old(path: Path) -> bool:
+    """Returns whether nothing in a file or folder has changed for longer than a running process would need."""
+    try:
+        newest = max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
+    except FileNotFoundError:  # its writer has just ended
+        return False
+    return time.time() - newest > LONGEST_PAUSE
 
 
 def is_alive(pid: int) -> bool:

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -136,6 +138,37 @@ def test_what_a_running_process_writes_stays(tmp_path: Path) -> None:
             pool.submit(write_text, tmp_path / "file.txt", "of another thread").result()
         assert mine.exists()
     assert other.exists() and foreign.exists()
+
+
+def leave(folder: Path, machine: str, age: float, kind: str = "file") -> Path:
+    """Makes what the pid of no process has not finished, and whose newest change is some seconds old."""
+    left = folder / f".a.txt.{machine}.999999999.1.unfinished"
+    inner = left / "b/c" if kind == "folder" else left
+    inner.parent.mkdir(parents=True, exist_ok=True)
+    inner.touch()
+    for path in (left, *left.rglob("*")):
+        os.utime(path, (time.time() - 1e6,) * 2)
+    os.utime(inner, (time.time() - age,) * 2)
+    return left
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize(("hours", "stays"), [(23, True), (25, False)])
+def test_what_another_machine_has_not_changed_for_a_day_goes(
+    tmp_path: Path, kind: str, hours: int, stays: bool
+) -> None:
+    left = leave(tmp_path, "another", hours * 3600, kind)
+    write_text(tmp_path / "b.txt", "")
+    assert left.exists() == stays
+
+
+def test_a_machine_of_the_same_name_is_another(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "file.txt") as mine:
+        mine.touch()
+        machine = mine.name.split(".")[3]
+    ours, other = leave(tmp_path, machine, age=0), leave(tmp_path, socket.gethostname(), age=0)
+    write_text(tmp_path / "b.txt", "")
+    assert other.exists() and not ours.exists()
 
 
 def test_threads_may_write_one_file_at_the_same_time(tmp_path: Path) -> None:
