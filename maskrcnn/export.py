@@ -50,7 +50,7 @@ def export_saved_model(
     description = {**_describe_facts(network), **_interface(network.image_shape), **settings}
     with whole_folder(path) as folder:
         _export(network, folder, "tf_saved_model", settings)
-        write_text(folder / "assets.extra/maskrcnn.json", json.dumps(description, indent=2))
+        write_text(folder / "assets.extra/maskrcnn.json", json.dumps(description, indent=2, allow_nan=False))
 
 
 def export_onnx(
@@ -156,7 +156,7 @@ def _describe(path: Path, metadata: dict[str, Any]) -> None:
     model = onnx.load(path)
     for array in (*model.graph.input, *model.graph.output):
         array.type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
+    onnx.helper.set_model_props(model, {key: json.dumps(value, allow_nan=False) for key, value in metadata.items()})
     onnx.save(model, path)
 
 

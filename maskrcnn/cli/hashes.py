@@ -150,7 +150,7 @@ def hash_path(path: Path) -> str:
         return digest(path, "md5")
     names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
     entries = [{"md5": digest(path / name, "md5"), "relpath": name} for name in names]
-    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + FOLDER
+    return hashlib.md5(json.dumps(entries, sort_keys=True, allow_nan=False).encode()).hexdigest() + FOLDER
 
 
 def advise(part: Recorded, root: Path, cache: Cache) -> str:

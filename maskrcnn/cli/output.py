@@ -21,7 +21,7 @@ from maskrcnn.project.palette import Color, spread_colors
 from maskrcnn.readers.cityscapes import LABEL_IDS
 from maskrcnn.readers.folders import IMAGE_END
 from maskrcnn.readers.photos import Photo, Source
-from maskrcnn.results.predictions import Predictions, encode_parts
+from maskrcnn.results.predictions import Predictions, check_finite, encode_parts
 from maskrcnn.results.submission import write_image
 
 PICTURES, MASKS, COCO, CITYSCAPES = "pictures", "masks", "coco", "cityscapes"
@@ -119,6 +119,7 @@ class Output:
         """
         name = photo.source.name if photo.frame is None else f"{photo.source.name}/{photo.frame:06d}"
         predictions = encode_parts(found.boxes_px, found.class_ids, found.scores, found.parts, found.image_shape)
+        check_finite(predictions, f"of {photo.source.file_name}")
         if MASKS in self._kinds:
             write_encoded(self._folder / MASKS / f"{name}.png", number_pixels(found), PNG_SETTINGS)
         if self._submission:

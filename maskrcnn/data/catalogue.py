@@ -111,7 +111,7 @@ def encode_catalogue(catalogue: Catalogue) -> bytes:
         "instance_base": catalogue.instance_base,
         "colors": [list(color) for color in catalogue.colors],
     }
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def decode_catalogue(content: bytes) -> Catalogue:

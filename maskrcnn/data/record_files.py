@@ -63,9 +63,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError, struct.error,
     ) as fault:  # fmt: skip
         raise InputError(str(fault)) from fault
-    for wrong in _find_faults(arrays):
-        raise InputError(wrong)
+    check_arrays(arrays)
     return arrays
+
+
+def check_arrays(arrays: Arrays) -> None:
+    """Refuses arrays that are no records.
+
+    Raises:
+        InputError: if a type, a shape or a value is wrong, or they contradict each other; names the first fault.
+    """
+    for fault in _find_faults(arrays):
+        raise InputError(fault)
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, most_bytes: int) -> np.ndarray:
@@ -141,9 +150,7 @@ def _find_bad_images(arrays: Arrays) -> Iterator[str]:
         yield f"the name {bad[0]!r:.80}"
     if len(set(names)) < len(names):
         yield "a name twice"
-    if bad := [
-        path for path in paths if not path or path[0] == "/" or "\0" in path or ".." in PurePosixPath(path).parts
-    ]:
+    if bad := [path for path in paths if not path or "\0" in path or not _stays_below(path)]:
         yield f"the image path {bad[0]!r:.80}"
     for name, total in (("offsets", len(arrays["boxes"])), ("map_offsets", len(arrays["map_bytes"]))):
         offsets = arrays[name]

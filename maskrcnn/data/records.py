@@ -23,7 +23,7 @@ from maskrcnn.data.frames import Frame
 from maskrcnn.data.image_files import check_data, decode_samples, open_png
 from maskrcnn.data.images import Shape, read_image, resize_map
 from maskrcnn.data.mini_masks import crop_masks, cut_masks, extract_boxes
-from maskrcnn.data.record_files import read_arrays
+from maskrcnn.data.record_files import check_arrays, read_arrays
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.files import whole_file
 from maskrcnn.project.json_files import parse_json
@@ -123,7 +123,7 @@ def write_records(
         settings: The params that they were made with, by their full path, see `maskrcnn.data.splits`.
 
     Raises:
-        InputError: if there is no record.
+        InputError: if there is no record, or one that `read_records` would refuse.
     """
     if not records:
         raise InputError(f"`records` must hold at least one record; got none for `{path}`.")
@@ -132,7 +132,7 @@ def write_records(
         "mini_mask_shape": np.array(mini_mask_shape, np.int32),
         "fit": np.array(fit),
         "catalogue": np.frombuffer(encode_catalogue(catalogue), np.uint8),
-        "settings": np.frombuffer(json.dumps(settings or {}).encode(), np.uint8),
+        "settings": np.frombuffer(json.dumps(settings or {}, allow_nan=False).encode(), np.uint8),
         "names": np.array([record.name for record in records]),
         "image_paths": np.array([record.image_path for record in records]),
         "dropped": np.array([record.dropped for record in records], np.int32),
@@ -142,6 +142,10 @@ def write_records(
         "map_bytes": np.concatenate([record.instance_png for record in records]),
     }
     arrays |= {name: np.concatenate([getattr(record, name) for record in records]) for name in PER_INSTANCE}
+    try:
+        check_arrays(arrays)
+    except InputError as fault:
+        raise InputError(f"`{path}` must be a file of records; got {fault}.") from None
     with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
         for name, values in arrays.items():
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), _npy(values))

@@ -30,7 +30,7 @@ def list_settings(params: Params, split: str) -> dict[str, Any]:
         f"splits.{split}": asdict(params.section(Split, f"splits.{split}")),
     }
     settings = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
-    return dict(json.loads(json.dumps(settings)))
+    return dict(json.loads(json.dumps(settings, allow_nan=False)))
 
 
 def read_split(root: Path, split: str, params: Params) -> Records:
@@ -48,8 +48,8 @@ def read_split(root: Path, split: str, params: Params) -> Records:
     records = read_records(root / f"data/processed/{split}.npz")
     if not records.settings:  # they were not made by the stage
         return records
-    now = {key: json.dumps(value) for key, value in list_settings(params, split).items()}
-    made = {key: json.dumps(value) for key, value in records.settings.items()}
+    now = {key: json.dumps(value, allow_nan=False) for key, value in list_settings(params, split).items()}
+    made = {key: json.dumps(value, allow_nan=False) for key, value in records.settings.items()}
     if changed := [key for key in now if made.get(key) != now[key]]:
         faults = [f"`{key}` {now[key][:SHOWN]}, got {made.get(key, 'nothing')[:SHOWN]}" for key in changed]
         raise InputError(

@@ -32,7 +32,7 @@ def fingerprint(settings: Any, files: Iterable[Path]) -> str:
         settings: Anything that `json` writes; dataclasses are written as dictionaries.
         files: The input files.
     """
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=vars).encode())
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=vars, allow_nan=False).encode())
     for path in (*files, *sorted(PACKAGE.rglob("*.py"))):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:DIGITS]

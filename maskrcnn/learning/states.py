@@ -33,7 +33,7 @@ def save_state(path: Path, state: Mapping[str, ndarray], progress: Mapping[str, 
     """
     with whole_file(path, sum(values.nbytes for values in state.values())) as unfinished:
         with open(unfinished, "wb") as file:
-            np.savez(file, allow_pickle=False, **{PROGRESS: np.array(json.dumps(progress))}, **state)
+            np.savez(file, allow_pickle=False, **{PROGRESS: np.array(json.dumps(progress, allow_nan=False))}, **state)
             file.flush()
             os.fsync(file.fileno())  # takes long; `path` must not be missing meanwhile
         if _is_undamaged(path):  # a damaged file must not replace a good one

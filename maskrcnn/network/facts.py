@@ -4,6 +4,7 @@ A `.h5` file carries the facts as one JSON text, so that it can be used without 
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
@@ -137,6 +138,10 @@ def _find_faults(facts: Facts) -> Iterator[str]:
         yield f"`image_shape` must be {rule}; got {height} x {width}"
     if facts.fit not in names_of(Fit):
         yield f"`fit` must be one of {', '.join(names_of(Fit))}; got {_show(facts.fit)}"
+    if spoiled := [name for name, value in facts.metrics.items() if not math.isfinite(value)]:
+        yield f"`metrics` must be finite; got {facts.metrics[spoiled[0]]} for {_show(spoiled[0])}"
+    if not all(map(math.isfinite, facts.preprocessing.channel_means)):
+        yield f"`preprocessing.channel_means` must be finite; got {facts.preprocessing.channel_means}"
     texts = [*names, facts.licence or "", facts.commit or "", *facts.packages, *facts.packages.values(), *facts.metrics]
     for text in texts:
         if len(text) > LONGEST_TEXT or not text.isprintable():
@@ -151,7 +156,7 @@ def _show(value: object) -> str:
 
 
 def _to_json(facts: Facts) -> bytes:
-    return json.dumps(asdict(facts), sort_keys=True).encode()
+    return json.dumps(asdict(facts), sort_keys=True, allow_nan=False).encode()
 
 
 def encode_facts(facts: Facts) -> bytes:

@@ -31,4 +31,4 @@ def record_costs(stage: str, root: Path = Path()) -> Iterator[None]:
         "seconds": round(time.monotonic() - start, 1),
         "peak_memory_mb": round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)),  # bytes there, KiB on Linux
     }
-    write_text(root / FOLDER / f"{stage}.json", json.dumps(costs, indent=2) + "\n")
+    write_text(root / FOLDER / f"{stage}.json", json.dumps(costs, indent=2, allow_nan=False) + "\n")

@@ -29,7 +29,7 @@ def write_metrics(path: Path, metrics: Mapping[str, int | float]) -> None:
         if not _is_finite(value):
             raise InputError(f"`{path}` must hold finite numbers; got {value!r} for `{name}`.")
     rounded = {name: round(value, DIGITS) for name, value in metrics.items()}
-    write_text(path, json.dumps(rounded, indent=2) + "\n")
+    write_text(path, json.dumps(rounded, indent=2, allow_nan=False) + "\n")
 
 
 def read_metrics(path: Path, stage: str) -> Metrics:

@@ -200,14 +200,42 @@ def write_predictions(
         predictions: One per image, in the order of the records; may be a generator.
         image_shape: Height and width of every image.
         records: What the images and classes are named after; None writes numbers alone.
+
+    Raises:
+        InputError: if a box or a score is not finite; names the image and the prediction.
     """
+    names = dict(enumerate(records.names)) if records else {}
+    checked = (
+        check_finite(found, f"of {names.get(index, f'image {index}')} in `{path}`")
+        for index, found in enumerate(predictions)
+    )
     with whole_file(path) as unfinished, unfinished.open("w") as file:
         separator = "[\n"
-        for entry in result_entries(predictions, image_shape):
+        for entry in result_entries(checked, image_shape):
             named = entry | _name_origin(entry, records) if records else entry
             file.write(separator + json.dumps(named, allow_nan=False))
             separator = ",\n"
         file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def check_finite(found: Predictions, place: str) -> Predictions:
+    """Returns the predictions of one image unless one of them holds NaN or infinities.
+
+    Args:
+        found: The predictions.
+        place: Which image of which file they are of, for the error.
+    Raises:
+        InputError: if so; names the first such prediction.
+    """
+    for name in ("boxes_px", "scores"):
+        values = getattr(found, name)
+        if len(spoiled := np.argwhere(~np.isfinite(values))):
+            first = spoiled[0][0]
+            raise InputError(
+                f"`{name}` of prediction {first} {place} must be finite; got {values[first]}. "
+                "The weights are spoiled, or the network overflows at this precision."
+            )
+    return found
 
 
 def result_entries(predictions: Iterable[Predictions], image_shape: tuple[int, int]) -> Iterator[dict[str, Any]]:

@@ -26,8 +26,14 @@ def write_proposals(path: Path, proposals: Proposals) -> None:
     Args:
         path: The JSON file; its folder is made.
         proposals: By the name of the image.
+    Raises:
+        InputError: if a region is not finite; names the image and the region.
     """
-    lines = (f"{json.dumps(name)}: {json.dumps(boxes.tolist())}" for name, boxes in proposals.items())
+    for name, boxes in proposals.items():
+        if len(spoiled := np.argwhere(~np.isfinite(boxes))):
+            first = spoiled[0][0]
+            raise InputError(f"Region {first} of {name} in `{path}` must be finite; got {boxes[first]}.")
+    lines = (json.dumps({name: boxes.tolist()}, allow_nan=False)[1:-1] for name, boxes in proposals.items())
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 

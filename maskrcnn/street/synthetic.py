@@ -145,4 +145,4 @@ def _write_polygons(path: Path, scene: Scene) -> None:
     """Writes the objects of a scene as an annotation of Cityscapes."""
     height, width = scene.image.shape[:2]
     objects = [{"label": label, "polygon": polygon.tolist()} for label, polygon in scene.objects]
-    path.write_text(json.dumps({"imgHeight": height, "imgWidth": width, "objects": objects}))
+    path.write_text(json.dumps({"imgHeight": height, "imgWidth": width, "objects": objects}, allow_nan=False))

@@ -1,7 +1,7 @@
 """Records: built from made frames, written and read again, and what is refused."""
 
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -161,6 +161,14 @@ def test_a_failing_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: 
 def test_no_records_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"`records` must hold at least one record; got none for `.*split.npz`"):
         write(tmp_path / "split.npz")
+    assert not (tmp_path / "split.npz").exists()
+
+
+@pytest.mark.parametrize("change", [{"boxes": np.array([[4.0, 4.0, np.nan, 9.0]])}, {"areas": np.array([0])}])
+def test_records_that_could_not_be_read_are_not_written(tmp_path: Path, change: dict[str, np.ndarray]) -> None:
+    record = replace(build(tmp_path, [("car", rectangle(4, 8, 11, 16))]), **change)
+    with pytest.raises(InputError, match=r"split\.npz` must be a file of records; got (`boxes` of type float|areas)"):
+        write(tmp_path / "split.npz", record)
     assert not (tmp_path / "split.npz").exists()
 
 

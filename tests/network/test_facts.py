@@ -86,6 +86,14 @@ def test_what_contradicts_itself_is_refused(change: dict[str, Any], message: str
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("spoiled", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(spoiled: float) -> None:
+    with pytest.raises(InputError, match=f"`metrics` must be finite; got {spoiled} for 'val_loss'"):
+        replace(FACTS, metrics={"loss": 0.5, "val_loss": spoiled})
+    with pytest.raises(InputError, match=f"`preprocessing.channel_means` must be finite; got .*{spoiled}"):
+        replace(FACTS, preprocessing=replace(FACTS.preprocessing, channel_means=(0.0, spoiled, 0.0)))
+
+
 @pytest.mark.parametrize(("change", "message"), [rule for rule in RULES if "class_names" not in rule[0]])
 def test_a_file_is_held_to_the_same_rules(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=r"`model\.h5` must be valid; ") as error:

@@ -1,5 +1,6 @@
-"""JSON files of others."""
+"""JSON files of others, and our own."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def test_a_file_is_named_with_its_fault_and_the_fix(tmp_path: Path, monkeypatch:
         read_json(path)
     path.write_text("[1]")
     assert read_json(path) == [1]
+
+
+def test_no_json_of_ours_can_hold_nan() -> None:
+    root = Path(json_files.__file__).parents[2]
+    checked = root / "maskrcnn/project/params.py"  # its text goes to pydantic alone, which refuses NaN by name
+    calls = [
+        (path, node)
+        for folder in ("maskrcnn", "stages")
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dump", "json.dumps")
+    ]
+    assert len(calls) > 10
+    for path, call in calls:
+        assert path == checked or "allow_nan=False" in map(ast.unparse, call.keywords), f"{path}:{call.lineno}"

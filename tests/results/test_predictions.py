@@ -1,6 +1,7 @@
 """Predictions as a file: the format, reading and writing, and every rule that an entry may break."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from maskrcnn.data.records import Records
+from maskrcnn.project.errors import InputError
 from maskrcnn.results.predictions import (
     Predictions,
     encode_mask,
@@ -81,10 +84,21 @@ def test_nothing_found_is_an_empty_list(tmp_path) -> None:
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path) -> None:
     write_predictions(tmp_path / "base.json", [one()], SHAPE)
     before = (tmp_path / "base.json").read_bytes()
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(InputError, match=r"`scores` of prediction 0 of image 1 in `.*json` must be finite; got nan"):
         write_predictions(tmp_path / "base.json", [one(), one(score=float("nan"))], SHAPE)
     assert (tmp_path / "base.json").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["base.json"]
+
+
+@pytest.mark.parametrize("spoiled", [np.nan, np.inf, -np.inf])
+def test_a_box_that_is_not_finite_is_named(tmp_path: Path, spoiled: float) -> None:
+    boxes = np.array([[1, 2, 3, 5], [1, 2, spoiled, 5]])
+    found = encode_predictions(boxes, np.array([3, 3]), np.array([0.5, 0.5]), np.stack([MASK, MASK]))
+    path, records = tmp_path / "base.json", object.__new__(Records)
+    records.names = ["ulm_1", "ulm_2"]
+    with pytest.raises(InputError, match=r"`boxes_px` of prediction 1 of ulm_2 in `.*base.json` must be finite; got"):
+        write_predictions(path, [NOTHING, found], SHAPE, records)
+    assert not path.exists()
 
 
 def test_missing_file_names_the_stage(tmp_path) -> None:

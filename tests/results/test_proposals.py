@@ -1,8 +1,11 @@
 """Regions of interest as a file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from maskrcnn.project.errors import InputError
 from maskrcnn.results.proposals import read_proposals, write_proposals
 
 BOXES = np.array([[0, 1, 20, 30], [4, 5, 6, 7]], np.int32)
@@ -20,6 +23,14 @@ def test_written_regions_are_read_back(tmp_path) -> None:
 def test_no_images(tmp_path) -> None:
     write_proposals(tmp_path / "base.json", {})
     assert read_proposals(tmp_path / "base.json") == {}
+
+
+@pytest.mark.parametrize("spoiled", [np.nan, np.inf])
+def test_a_region_that_is_not_finite_is_named(tmp_path: Path, spoiled: float) -> None:
+    boxes = np.array([[0, 1, 20, 30], [4, 5, spoiled, 7]])
+    with pytest.raises(InputError, match=r"Region 1 of munster_1 in `.*base\.json` must be finite; got"):
+        write_proposals(tmp_path / "base.json", {"munster_1": boxes})
+    assert not (tmp_path / "base.json").exists()
 
 
 def test_a_missing_file_names_its_stage(tmp_path) -> None:
