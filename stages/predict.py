@@ -61,7 +61,7 @@ def main(variant: str, root: Path = Path()) -> None:
             precision=runtime.precision,
             **asdict(model),
         )
-    read_weights(network, root / f"models/{variant}.h5")
+    read_weights(network, root / f"models/{variant}.h5", records.catalogue.class_names)
     images = read_batches(records, root / read_images_root(params, root), settings.batch_size, params.section(Feeder))
     proposals: dict[str, ndarray] = {}
     predictions = predict(network, records.names, images, settings, proposals)

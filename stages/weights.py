@@ -15,6 +15,7 @@ from maskrcnn.project.runtime import prepare_runtime
 if __name__ == "__main__":
     prepare_runtime()
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -25,7 +26,8 @@ from maskrcnn.data.splits import read_split
 from maskrcnn.network.facts import Facts
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import Report, load_matterport, write_weights
-from maskrcnn.network.weights.released import map_classes, verify_digest
+from maskrcnn.network.weights.classes import BY_NAME, check_classes, map_by_name
+from maskrcnn.network.weights.released import CLASS_NAMES, map_classes, verify_digest
 from maskrcnn.network.weights.signature import check_signature
 from maskrcnn.network.weights.source import count_classes
 from maskrcnn.project.command import run
@@ -50,9 +52,7 @@ def main(name: str, root: Path = Path()) -> None:
     path = root / settings.path
     check_signature(path)  # before its digest, which cannot tell what the file is
     sha256 = verify_digest(path, settings.sha256)
-    class_map = None
-    if settings.class_map:
-        class_map = map_classes(class_names, settings.class_map, count_classes(path), path)
+    class_map = decide_classes(class_names, settings.class_map, path)
     keras.utils.set_random_seed(settings.seed)
     model = replace(model, backbone=settings.backbone)
     size = SIDE_MULTIPLE, SIDE_MULTIPLE  # the weights do not depend on it
@@ -68,6 +68,26 @@ def main(name: str, root: Path = Path()) -> None:
     write_weights(network, root / f"models/start/{name}.h5")
     with whole_file(root / f"models/start/{name}.yaml") as unfinished:
         YAML().dump(describe(report, settings.path, sha256), unfinished)
+
+
+def decide_classes(class_names: Sequence[str], class_map: str | None, path: Path) -> dict[int, int] | None:
+    """Returns the file's class id by ours; None if its heads are of our classes, or of another number of them.
+
+    Args:
+        class_names: Of the training split, background first.
+        class_map: The setting.
+        path: The file.
+    Raises:
+        InputError: if the file carries other classes than the setting, or than ours where there is none.
+    """
+    if class_map is None:
+        check_classes(path, class_names, f"Set `class_map: {BY_NAME}`: it takes over those of equal names.")
+        return None
+    if class_map == BY_NAME:
+        return map_by_name(class_names, path)
+    ids = map_classes(class_names, class_map, count_classes(path), path)
+    check_classes(path, CLASS_NAMES[class_map], f"Set `class_map: {BY_NAME}` in place of {class_map}.")
+    return ids
 
 
 def describe(report: Report, path: str, sha256: str) -> dict[str, Any]:

@@ -144,16 +144,16 @@ def _open_splits(recipe: Recipe, root: Path, feeder: Feeder) -> tuple[Batches, B
 def _build_trainer(recipe: Recipe, root: Path, training: Batches) -> Trainer:
     """Builds the network and its trainer, on the devices of the surrounding `spread`."""
     variant = recipe.variant
-    class_count = len(training.records.catalogue.class_names)
+    class_names = training.records.catalogue.class_names
     network = build_mask_rcnn(
         image_shape=recipe.image_shape,
-        class_count=class_count,
+        class_count=len(class_names),
         precision=recipe.runtime.precision,
         remat=recipe.schedule.remat,
         **asdict(recipe.model),
     )
     if not recipe.starts_at_random:
-        read_weights(network, root / variant.start)
+        read_weights(network, root / variant.start, class_names)
     return Trainer(
         network,
         training,

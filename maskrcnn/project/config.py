@@ -253,7 +253,8 @@ class StartWeights:
         backbone: The network's, which takes the place of the model's own.
         seed: Draws what the file does not hold.
         fresh: What the file need not hold: `fpn`, `rpn_head`, `box_head`, `mask_head`, or `blocks`, the deeper ones.
-        class_map: The file's set of classes, `coco` or `cityscapes`; the heads take over the rows of equal names.
+        class_map: The file's set of classes, `coco`, `cityscapes`, or `file` for the names that it carries; the heads
+            take over the rows of equal names.
         sha256: The file's own; None leaves it to the digest that was published with the file.
     """
 

@@ -56,7 +56,7 @@ LossName = Annotated[
     str, Field(pattern=one_of("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"))
 ]
 Fresh = Annotated[str, Field(pattern=one_of("fpn", "rpn_head", "box_head", "mask_head", "blocks"))]
-ClassMap = Annotated[str, Field(pattern=one_of("coco", "cityscapes"))]
+ClassMap = Annotated[str, Field(pattern=one_of("coco", "cityscapes", "file"))]
 Format = Annotated[str, Field(pattern=one_of("cityscapes", "coco"))]
 Fit = Annotated[str, Field(pattern=one_of("stretch", "letterbox"))]
 World = Annotated[str, Field(pattern=one_of("city", "countryside"))]

@@ -1,4 +1,4 @@
-"""Mutations of files: of any bytes, of JSON, of the chunks of a PNG and the segments of a JPEG, and of archives."""
+"""Mutations of files: of bytes, YAML and JSON, of the chunks of a PNG, the segments of a JPEG, and of archives."""
 
 import copy
 import json
@@ -15,6 +15,12 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 CHUNKS = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"zTXt", b"eXIf", b"cICP"]
 NUMBERS = [0, 1, 2, 3, 4, 6, 8, 16, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
+PIECES = [
+    "0", "-1", "-0.0", ".nan", ".inf", "-.inf", "1e999", "1180591620717411303424", "9" * 400, "true", "null", "''", "x",
+    "[]", "{}", "[[", "]]", "{", "}", ": ", ":", "\t", "\n", "- ", "&a ", "*a", "<<: ", "!!set ", "!!binary ", "!!x ",
+    "? ", "| ", "> ", "# ", "%", "@", "`", "'", '"', "\0", "\ud7ff", "\\", "---\n", "...\n", "2021-13-45", "0x", "0o9",
+    "1_0", "../", "/", "a" * 300, ", ",
+]  # fmt: skip
 HEADERS = ["|O", "<f8", "<i4", "<i8", "|b1", "|u1", "<U7", "<U9999999", "<M8[s]", "|V8", ">i4", "<i16"]
 
 
@@ -36,6 +42,29 @@ def mutate_bytes(content: bytes, dice: random.Random) -> bytes:
             ]
         )
     return bytes(damaged)
+
+
+def mutate_text(text: str, dice: random.Random) -> str:
+    """Returns the text with up to four pieces replaced, inserted, repeated, swapped or cut away."""
+    for _ in range(dice.randint(1, 4)):
+        start = dice.randrange(len(text) + 1)
+        stop = min(len(text), start + dice.choice([0, 0, 1, 1, 5, 30, 300]))
+        colon = text.find(": ", start)
+        kind = dice.randrange(6)
+        if kind == 0:
+            text = text[:start] + dice.choice(PIECES) + text[start:]
+        elif kind == 1:
+            text = text[:start] + dice.choice(PIECES) + text[stop:]
+        elif kind == 2:
+            text = text[:start] + text[stop:]
+        elif kind == 3:
+            text = text[:stop] + text[start:]
+        elif kind == 4:
+            text = text[:start] + text[start:stop][::-1] + text[stop:]
+        elif colon >= 0:  # the value of a key, so that the text stays YAML
+            end = text.find("\n", colon) % (len(text) + 1)
+            text = f"{text[: colon + 2]}{dice.choice(PIECES)}{text[end:]}"
+    return text
 
 
 def mutate_json(content: bytes, dice: random.Random) -> bytes:

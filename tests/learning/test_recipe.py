@@ -1,5 +1,6 @@
 """Every part of a recipe can be seen in what is assembled from it, and changes its fingerprint."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -19,9 +21,11 @@ from maskrcnn.learning.optimizers import OPTIMIZERS
 from maskrcnn.learning.recipe import RANDOM, Assembly, Recipe, assemble, fingerprint_recipe
 from maskrcnn.learning.trainer import fix_randomness
 from maskrcnn.network.devices import spread
+from maskrcnn.network.facts import Facts
 from maskrcnn.network.layers import BLOCK_COUNTS
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
 from maskrcnn.network.weights import write_weights
+from maskrcnn.network.weights.attributes import write_facts
 from maskrcnn.network.weights.entries import PARTS
 from maskrcnn.project.config import Feeder, Hyperparameters, Model, Runtime, Sampling, Schedule, Variant
 from maskrcnn.project.errors import InputError
@@ -315,6 +319,17 @@ def test_splits_of_different_classes_are_refused(root: Path, tmp_path: Path) -> 
     message = r"validation_one.npz` must have the classes of .*, background, car, bus; got background, bus, car\."
     with pytest.raises(InputError, match=message):
         assemble(ONE, tmp_path)
+
+
+def test_start_weights_of_classes_in_another_order_are_refused(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    _, car, person, *others = CITYSCAPES.class_names
+    with h5py.File(tmp_path / OTHER.variant.start, "a") as file:
+        write_facts(file, Facts((person, car, *others), OTHER.image_shape))
+    with pytest.raises(
+        InputError, match=r"start\.h5` must hold the network's classes .*; got class 1 person instead of car"
+    ):
+        assemble(replace(OTHER, runtime=Runtime()), tmp_path)
 
 
 @pytest.mark.parametrize(

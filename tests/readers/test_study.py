@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from maskrcnn.network.weights.classes import BY_NAME
 from maskrcnn.network.weights.loading import FRESH
 from maskrcnn.network.weights.released import CLASS_NAMES
 from maskrcnn.project.errors import InputError
@@ -16,6 +17,7 @@ from maskrcnn.project.params import read_yaml
 from maskrcnn.project.ranges import ClassMap, Fresh, names_of
 from maskrcnn.readers.study import check_study
 from stages import scale
+from tests.fuzz.mutations import mutate_text
 
 ROOT = Path(__file__).parents[2]
 DEMO = (ROOT / "params.yaml").read_text()
@@ -243,38 +245,7 @@ def test_cities_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def test_names_of_weights_are_those_of_their_reader() -> None:
     assert set(names_of(Fresh)) == set(FRESH)
-    assert set(names_of(ClassMap)) == set(CLASS_NAMES)
-
-
-PIECES = [
-    "0", "-1", "-0.0", ".nan", ".inf", "-.inf", "1e999", "1180591620717411303424", "9" * 400, "true", "null", "''", "x",
-    "[]", "{}", "[[", "]]", "{", "}", ": ", ":", "\t", "\n", "- ", "&a ", "*a", "<<: ", "!!set ", "!!binary ", "!!x ",
-    "? ", "| ", "> ", "# ", "%", "@", "`", "'", '"', "\0", "\ud7ff", "\\", "---\n", "...\n", "2021-13-45", "0x", "0o9",
-    "1_0", "../", "/", "a" * 300, ", ",
-]  # fmt: skip
-
-
-def mutate(text: str, dice: random.Random) -> str:
-    """Returns the text with up to four pieces replaced, inserted, repeated, swapped or cut away."""
-    for _ in range(dice.randint(1, 4)):
-        start = dice.randrange(len(text) + 1)
-        stop = min(len(text), start + dice.choice([0, 0, 1, 1, 5, 30, 300]))
-        colon = text.find(": ", start)
-        kind = dice.randrange(6)
-        if kind == 0:
-            text = text[:start] + dice.choice(PIECES) + text[start:]
-        elif kind == 1:
-            text = text[:start] + dice.choice(PIECES) + text[stop:]
-        elif kind == 2:
-            text = text[:start] + text[stop:]
-        elif kind == 3:
-            text = text[:stop] + text[start:]
-        elif kind == 4:
-            text = text[:start] + text[start:stop][::-1] + text[stop:]
-        elif colon >= 0:  # the value of a key, so that the text stays YAML
-            end = text.find("\n", colon) % (len(text) + 1)
-            text = f"{text[: colon + 2]}{dice.choice(PIECES)}{text[end:]}"
-    return text
+    assert set(names_of(ClassMap)) == {*CLASS_NAMES, BY_NAME}
 
 
 def check_mutated(folder: Path, count: int, seed: int) -> int:
@@ -282,7 +253,7 @@ def check_mutated(folder: Path, count: int, seed: int) -> int:
     dice = random.Random(seed)
     valid = 0
     for number in range(count):
-        text = mutate(DEMO, dice)
+        text = mutate_text(DEMO, dice)
         (folder / "params.yaml").write_text(text)
         started = time.process_time()
         try:

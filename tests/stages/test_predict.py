@@ -1,5 +1,6 @@
 """How the images of a split reach the network; whole runs are in tests/stages/test_network_stages.py."""
 
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,3 +48,20 @@ def test_what_fills_the_last_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) 
     network: Any = None
     assert len(list(predict.predict(network, ["a", "b", "c"], [], SETTINGS, proposals))) == 3
     assert {name: len(best) for name, best in proposals.items()} == {"a": 100, "b": 100, "c": 100}
+
+
+def test_weights_must_be_of_the_classes_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked(Exception):
+        """Ends the stage."""
+
+    def ask(*arguments: object) -> None:
+        raise Asked(*arguments)
+
+    records = SimpleNamespace(image_shape=(64, 64), catalogue=SimpleNamespace(class_names=("background", "car")))
+    monkeypatch.setattr(predict, "read_split", lambda *_: records)
+    monkeypatch.setattr(predict, "build_mask_rcnn", lambda **_: None)
+    monkeypatch.setattr(predict, "read_weights", ask)
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    with pytest.raises(Asked) as asked:
+        predict.main("base", tmp_path)
+    assert asked.value.args == (None, tmp_path / "models/base.h5", ("background", "car"))

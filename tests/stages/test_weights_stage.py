@@ -14,8 +14,10 @@ from ruamel.yaml import YAML
 
 from maskrcnn.data.catalogue import Classes
 from maskrcnn.data.records import write_records
+from maskrcnn.network.facts import Facts
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.weights import read_facts, write_weights
+from maskrcnn.network.weights.attributes import write_facts
 from maskrcnn.network.weights.tensors import open_tensors
 from maskrcnn.project.config import Model
 from maskrcnn.project.errors import InputError
@@ -144,6 +146,43 @@ def test_three_merged_classes_start_from_the_ten_of_cityscapes(root: Path, tmp_p
     np.testing.assert_array_equal(tensors["mrcnn_bbox_fc/mrcnn_bbox_fc/bias:0"], np.repeat([0, 5, 2, 0], 4))
     assert 0 < tensors[f"{LOGITS}/kernel:0"][:, 3].std() < 1
     assert tensors["mrcnn_mask/mrcnn_mask/bias:0"].shape == (4,)
+
+
+def name_classes(path: Path, *class_names: str) -> None:
+    """Writes the names of its classes into a file."""
+    with h5py.File(path, "a") as file:
+        write_facts(file, Facts(class_names, (64, 64)))
+
+
+def test_the_classes_that_a_file_carries_are_taken_over_by_name(root: Path, tmp_path: Path) -> None:
+    copy_with(root, tmp_path, class_map="file")
+    number_rows(tmp_path / "mine.h5", 4)
+    name_classes(tmp_path / "mine.h5", "train", "car", "boat")
+    weights.main("mine", tmp_path)
+    # background, car, person, rider, motorcycle, bicycle, bus, trailer, truck, caravan, train; a fresh bias is 0
+    bias = read_tensors(tmp_path / "models/start/mine.h5")[f"{LOGITS}/bias:0"]
+    np.testing.assert_array_equal(bias, [0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("class_map", "hint"),
+    [
+        (None, "Set `class_map: file`: it takes over those of equal names"),
+        ("cityscapes", "Set `class_map: file` in place of cityscapes"),
+    ],
+)
+def test_classes_in_another_order_than_is_said_are_refused(
+    root: Path, tmp_path: Path, class_map: str | None, hint: str
+) -> None:
+    copy_with(root, tmp_path, class_map=class_map)
+    _, car, person, *others = CLASS_NAMES
+    name_classes(tmp_path / "mine.h5", person, car, *others)
+    message = f"their order; got class 1 person instead of car, class 2 car instead of person. {hint}"
+    with pytest.raises(InputError, match=message):
+        weights.main("mine", tmp_path)
+    assert not (tmp_path / "models").exists()
+    name_classes(tmp_path / "mine.h5", car, person, *others)
+    weights.main("mine", tmp_path)
 
 
 @pytest.mark.parametrize(("class_map", "class_count", "expected"), [("coco", 11, 81), ("cityscapes", 81, 11)])

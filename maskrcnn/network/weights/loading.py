@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from maskrcnn.network import PARTS
 from maskrcnn.network.weights.architecture import Architecture, recognize_architecture
 from maskrcnn.network.weights.attributes import write_facts
+from maskrcnn.network.weights.classes import check_classes
 from maskrcnn.network.weights.entries import Entry, table
 from maskrcnn.network.weights.misfit import AS_START, advise_start, refuse_misfit
 from maskrcnn.network.weights.report import Report
@@ -69,21 +70,24 @@ def load_matterport(
     return report
 
 
-def read_weights(network: MaskRCNN, path: str | Path) -> None:
+def read_weights(network: MaskRCNN, path: str | Path, class_names: Sequence[str] | None = None) -> None:
     """Fills a network from a file that holds exactly its weights; the inverse of `write_weights`.
 
     Args:
         network: A built network. It is left untouched when the file does not fit.
         path: The `.h5` file.
+        class_names: Of the network, background first; None leaves those that the file carries unread.
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if tensors are missing, misshapen or too many, saying what the file is; or if they hold NaN,
-            infinities or negative variances.
+        InputError: if tensors are missing, misshapen or too many, saying what the file is; if they hold NaN,
+            infinities or negative variances; or if the file carries other classes, or in another order.
     """
     path, entries = Path(path), list(table(network))
     with open_source(path) as source:
         report = _report(_decide_all(entries, source, set(), False), source)
         refuse_misfit(path, report, STRICT, source.architecture, _describe(entries), AS_START)
+        if class_names is not None:
+            check_classes(path, class_names, AS_START)
         values = source.read(entries)
     for entry in entries:
         entry.variable.assign(entry.to_ours(values[entry.path]))
