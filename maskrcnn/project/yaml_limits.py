@@ -33,15 +33,20 @@ def read_limited(path: Path) -> bytes:
 
 
 def _check_events(events: Iterable[Any], path: Path) -> None:
-    """Refuses a file whose values are too many, too long or nested too deep.
+    """Refuses a file whose values are too many, too long or nested too deep, or that uses an anchor twice.
 
     Args:
         events: What the parser finds, in the order of the file.
         path: The file, for the errors.
     """
+    anchors: set[str] = set()
     sizes: dict[str, int] = {}  # values below each anchor, which an alias repeats
     levels = [(None, 0)]  # the anchor of each open section or list, and the values found in it so far
     for event in events:
+        if isinstance(event, CollectionStartEvent | ScalarEvent) and event.anchor is not None:
+            if event.anchor in anchors:
+                raise InputError(f"`{path}` must have every anchor once; got &{event.anchor} again in {_line(event)}.")
+            anchors.add(event.anchor)
         if isinstance(event, CollectionStartEvent):
             levels.append((event.anchor, 1))
             if len(levels) > MOST_LEVELS:

@@ -174,6 +174,7 @@ def test_a_missing_section_is_named(tmp_path: Path, section: str) -> None:
             "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{f'*a{i - 1}, ' * 9}]}}\n" for i in range(1, 12)),
             r"must have at most 10000 values",
         ),
+        ("a: &x 1\nb: &x [2]\n", r"must have every anchor once; got &x again in line 2"),
         ("a: !!python/object/apply:os.system [id]", r"must be YAML; got could not determine a constructor"),
         ("a: 2021-13-45", r"must be YAML; got month must be"),
         ('a: "\\UFFFFFFFF"', r"must be YAML; got Python int too large"),
