@@ -15,7 +15,7 @@ Finds the objects of images, videos and cameras with a trained model, and writes
 what it found in the pixels of each input:
 
   OUT/pictures/NAME.jpg   the image with its objects; a video becomes NAME.mp4
-  OUT/masks/NAME.png      16 bits: 0 is background, n the object with "mask_value" n
+  OUT/masks/NAME.png      grey: 0 is background, n the object with "mask_value" n
   OUT/results.json        all objects in COCO's result format, with file names
   OUT/cityscapes/         a submission for the Cityscapes benchmark, if asked for
 """

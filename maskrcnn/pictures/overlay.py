@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from maskrcnn.pictures.labels import BLACK, add_labels, choose_font_size, draw_plate
+from maskrcnn.pictures.labels import BLACK, add_labels, choose_font_size, draw_plate, fade
 from maskrcnn.project.notation import Image
 from maskrcnn.project.palette import Color
 
@@ -15,6 +15,8 @@ OPACITY = 0.4
 SIDE_BY_LINE = 700  # mean side of an image / width of its outlines
 STRAIGHT = 0.4  # of a line's width, that an outline may be off: fewer corners take less time
 SMALLEST_WIDTH = 1024  # pixels; smaller images are enlarged, so that labels do not hide them
+
+Outline = Int[np.ndarray, "C 1 2"]  # corners, x and y
 
 
 class Drawn(NamedTuple):
@@ -58,10 +60,11 @@ def draw_overlay(
     for drawn in reversed(objects):
         _fill(picture, drawn, opacity)
     for drawn in reversed(objects):
-        _add_outline(picture, drawn, BLACK, width + 2)  # seen on any ground, and without colours
-        _add_outline(picture, drawn, drawn.color, width)
+        outlines = _find_outlines(drawn, width)
+        _add_lines(picture, outlines, BLACK, width + 2)  # seen on any ground, and without colours
+        _add_lines(picture, outlines, drawn.color, width)
     for drawn in outlined:
-        _add_outline(picture, drawn, drawn.color, 1)
+        _add_lines(picture, _find_outlines(drawn, 1), drawn.color, 1)
     ordered = sorted(objects, key=lambda drawn: not drawn.label)  # those without one matter only as what is not hidden
     font_size = choose_font_size(image.shape[:2])
     plates = [draw_plate(drawn.label, drawn.color, font_size) for drawn in ordered if drawn.label]
@@ -90,15 +93,20 @@ def _fill(picture: Image, drawn: Drawn, opacity: float) -> None:
     y1, x1, y2, x2 = drawn.box_px.tolist()
     inside = picture[y1:y2, x1:x2]
     if inside.size:
-        mixed = cv2.addWeighted(inside, 1 - opacity, np.full_like(inside, drawn.color), opacity, 0)
-        cv2.copyTo(mixed, drawn.part.astype(np.uint8), inside)
+        dark = [opacity * channel for channel in drawn.color]
+        bright = [channel + (1 - opacity) * 255 for channel in dark]
+        cv2.copyTo(fade(inside, dark, bright), drawn.part.view(np.uint8), inside)
 
 
-def _add_outline(picture: Image, drawn: Drawn, color: Color, width: int) -> None:
-    """Adds the outline of a mask, along the centres of its outermost pixels."""
+def _find_outlines(drawn: Drawn, width: int) -> list[Outline]:
+    """Returns the outlines of a mask along the centres of its outermost pixels, as exact as lines of a width need."""
     y1, x1 = drawn.box_px.tolist()[:2]
     # One empty pixel around the mask, so that the outline closes at the edges of its box.
-    part = cv2.copyMakeBorder(drawn.part.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    part = cv2.copyMakeBorder(drawn.part.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     outlines, _ = cv2.findContours(part, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE, offset=(x1 - 1, y1 - 1))
-    outlines = [cv2.approxPolyDP(outline, STRAIGHT * width, True) for outline in outlines]
+    return [cv2.approxPolyDP(outline, STRAIGHT * width, True) for outline in outlines]
+
+
+def _add_lines(picture: Image, outlines: Sequence[Outline], color: Color, width: int) -> None:
+    """Adds closed, smoothed lines."""
     cv2.polylines(picture, outlines, True, color, width, cv2.LINE_AA)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from maskrcnn.__main__ import main
 from maskrcnn.cli import output, prediction
+from maskrcnn.data.detections import ImageDetections
 from maskrcnn.data.images import fit_image
 from maskrcnn.inference import detect
 from maskrcnn.network.facts import Facts
@@ -142,7 +143,7 @@ def test_a_photo_in_its_own_pixels(predict: Any, network: Any, tmp_path: Path) -
     picture = cv2.imread(str(out / "pictures/photo.jpg"))
     assert picture.shape == image.shape and (picture != image[:, :, ::-1]).mean() > 0.1
     numbers = read_mask(out / "masks/photo.png")
-    assert numbers.shape == (1080, 1920) and numbers.dtype == np.uint16
+    assert numbers.shape == (1080, 1920) and numbers.dtype == np.uint8
     top = decode_mask(entries[0]["segmentation"]["counts"], (1080, 1920))
     np.testing.assert_array_equal(numbers == entries[0]["mask_value"], top)  # the best one is hidden by none
     everywhere = np.any([decode_mask(entry["segmentation"]["counts"], (1080, 1920)) for entry in entries], axis=0)
@@ -286,13 +287,24 @@ def test_what_is_written_is_chosen(predict: Any, tmp_path: Path) -> None:
 
 def test_colours_of_instances_or_classes(models: Path) -> None:
     found = mock.Mock(
-        class_ids=np.array([1, 1, 2]), scores=np.ones(3), boxes_px=np.zeros((3, 4), int), parts=[None] * 3, __len__=3
+        class_ids=np.array([1, 1, 2]), scores=np.ones(3), boxes_px=np.zeros((3, 4), int), parts=[[]] * 3, __len__=3
     )
     found.__len__ = lambda _: 3
     colors = facts("stretch").class_colors
     drawn = [output.Style(NAMES, colors, by).describe(found) for by in (False, True)]
     assert [one.color for one in drawn[0]] == [colors[0], colors[0], colors[1]]
     assert len({one.color for one in drawn[1]}) == 3
+
+
+@pytest.mark.parametrize(("count", "kind"), [(255, np.uint8), (256, np.uint16)])
+def test_pixels_are_numbered_in_as_many_bits_as_needed(count: int, kind: type) -> None:
+    pixels = np.linspace(0, 1, count + 1)
+    boxes = np.stack([0 * pixels[:-1], pixels[:-1], 0 * pixels[1:], pixels[:-1]], axis=1).astype(np.float32)
+    none = np.zeros((0, 4), np.float32)
+    found = ImageDetections(boxes, np.ones(count, int), pixels[:0:-1], np.ones((count, 2, 2)), none, (1, count + 1))
+    numbers = output.number_pixels(found)
+    assert numbers.dtype == kind
+    np.testing.assert_array_equal(numbers[0], [*range(1, count + 1), 0])
 
 
 def test_a_photo_without_objects(predict: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from maskrcnn.pictures.labels import (
     add_labels,
     choose_font_size,
     draw_plate,
+    fade,
     place_labels,
 )
 from maskrcnn.project.palette import PALETTE
@@ -115,6 +116,12 @@ def test_text_is_told_apart_from_its_plate(color: tuple[int, int, int]) -> None:
     assert (plate == ink).all(axis=2).sum() > 50
     bright, dark = sorted((luminance(color), luminance(ink)), reverse=True)
     assert (bright + 0.05) / (dark + 0.05) > 3  # WCAG 2, for large text
+
+
+def test_values_fade_from_one_colour_to_another() -> None:
+    pixels = np.array([[[0, 0, 0], [255, 255, 255], [51, 102, 204]]], np.uint8)
+    faded = fade(pixels, (10, 20, 200), (20, 20.4, 100))  # a fifth, two fifths and four fifths of the way
+    assert faded.tolist() == [[[10, 20, 200], [20, 20, 100], [12, 20, 120]]]
 
 
 def test_a_longer_text_has_a_wider_plate_of_the_same_height() -> None:
