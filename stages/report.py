@@ -23,6 +23,7 @@ from maskrcnn.project.command import exit_on_bad_input
 from maskrcnn.project.config import Data, Draw
 from maskrcnn.project.costs import record_costs
 from maskrcnn.project.files import whole_folder
+from maskrcnn.project.palette import assign_colors
 from maskrcnn.project.params import Params, read_params, read_yaml
 from maskrcnn.project.rules import read_images_root
 from maskrcnn.report import charts, training_charts
@@ -111,7 +112,7 @@ def draw_charts(
     scores: Scores, samples: Mapping[str, Mapping[str, Samples]], found: Mapping[str, Sequence[Found]], gallery: Gallery
 ) -> charts.Charts:
     """Returns the charts of the scores."""
-    colors = charts.assign_colors(list(found))
+    colors = assign_colors(list(found))
     best = find_verdict(scores.ours, scores.published, samples).best
     sources = {"this study": scores.ours, "published in 2021": scores.published}
     perfect = {f"masks of {side} x {side}": row for side, row in scores.ceilings.items()} | {best: scores.ours[best]}
@@ -134,7 +135,7 @@ def draw_training(root: Path, params: Params, variants: Sequence[str]) -> charts
         name: pd.read_csv(root / f"plots/tables/{name}.csv")
         for name in ("losses", "learning_rates", "trials", "precision_recall", "classes")
     }
-    colors = charts.assign_colors(variants)
+    colors = assign_colors(variants)
     return (
         training_charts.draw_losses(tables["losses"], colors)
         | training_charts.draw_sweeps(tables["learning_rates"], list(params.values["candidates"]))
@@ -161,7 +162,7 @@ def fill_page(
         "verdict": find_verdict(scores.ours, scores.published, samples),
         "tables": build_tables(scores.ours, scores.published),
         "ceilings": list_ceilings(scores.ceilings),
-        "colors": charts.assign_colors(list(scores.ours)),
+        "colors": assign_colors(list(scores.ours)),
         "scale": params.values["scale"],
         "is_comparable": params.values["scale"] == REAL_SCALE and count == 174,
         "counts": scores.counts,

@@ -10,21 +10,13 @@ from matplotlib.figure import Figure
 
 from maskrcnn.pictures.panels import DOTS_PER_INCH
 from maskrcnn.project.metrics import Metrics
+from maskrcnn.project.palette import assign_colors
 from maskrcnn.scoring.matches import IOU_THRESHOLDS
 
 Line = TypeVar("Line")
 
 SEARCHED = ("learning_rate", "momentum", "weight_decay")
-# Okabe and Ito's colours that are visible on white, each with a marker for readers who see no colours.
-STYLES = (
-    ("#0072B2", "o"),
-    ("#D55E00", "s"),
-    ("#009E73", "^"),
-    ("#CC79A7", "D"),
-    ("#E69F00", "v"),
-    ("#56B4E9", "P"),
-    ("#000000", "X"),
-)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # for readers who see no colours
 
 
 def draw_ap_by_iou(scores: Mapping[str, Metrics]) -> Figure:
@@ -94,9 +86,9 @@ def _new_charts(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def _styled(lines: Mapping[str, Line]) -> Iterator[tuple[str, Line, dict[str, Any]]]:
-    """Yields lines with their colour and marker, which repeat after seven."""
-    for (name, values), (color, marker) in zip(lines.items(), cycle(STYLES), strict=False):
-        yield name, values, {"color": color, "marker": marker}
+    """Yields lines with their colour and marker; there are more markers, so that few lines have both in common."""
+    for (name, color), marker in zip(assign_colors([*lines]).items(), cycle(MARKERS), strict=False):
+        yield name, lines[name], {"color": color, "marker": marker}
 
 
 def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:

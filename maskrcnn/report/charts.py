@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-# Okabe and Ito, "Color Universal Design" (2008), without the yellow, which is too pale for lines on white.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+from maskrcnn.project.palette import LINE_COLORS
+
 GREYS = ("#8a8a8a", "#5f6b7a")
 LOG_FROM = 20  # times the lowest value: values that span more are drawn on a log axis
 NOTHING = "nothing"  # the background, in a confusion
@@ -21,11 +21,6 @@ NOTHING = "nothing"  # the background, in a confusion
 Spec = dict[str, Any]
 Charts = dict[str, Spec]
 Rows = Iterable[Mapping[str, Any]]
-
-
-def assign_colors(names: Sequence[str]) -> dict[str, str]:
-    """Returns one colour per name, the same in every chart."""
-    return {name: COLORS[index % len(COLORS)] for index, name in enumerate(names)}
 
 
 def draw_intervals(rows: Rows, colors: Mapping[str, str]) -> Charts:
@@ -168,7 +163,7 @@ def draw_classes(table: pd.DataFrame) -> Charts:
     axis = alt.X("instances:Q", scale=alt.Scale(type="symlog" if is_wide else "linear"))
     charts = {}
     for split, rows in table.groupby("split", sort=False):
-        bars = alt.Chart(rows[["class", "instances"]]).mark_bar(color=COLORS[0])
+        bars = alt.Chart(rows[["class", "instances"]]).mark_bar(color=LINE_COLORS[0])
         chart = bars.encode(x=axis, y=alt.Y("class:N", title=None, sort=None), tooltip=["class", "instances"])
         title = f"{split}: {int(rows.instances.sum())} instances"
         charts[f"classes-{split}"] = fill_width(chart, title, height=18 * len(rows))

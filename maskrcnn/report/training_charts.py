@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from maskrcnn.report.charts import LOG_FROM, Charts, assign_colors, encode_color, fill_width, round_rows, spans
+from maskrcnn.project.palette import assign_colors
+from maskrcnn.report.charts import LOG_FROM, Charts, encode_color, fill_width, round_rows, spans
 
 LOSSES = {
     "loss": "All parts",

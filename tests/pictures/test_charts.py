@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from maskrcnn.pictures.charts import STYLES, draw_ap_by_iou, draw_sweeps, draw_trials
+from maskrcnn.pictures.charts import draw_ap_by_iou, draw_sweeps, draw_trials
+from maskrcnn.project.palette import LINE_COLORS
 
 
 def names_in_legend(figure):
@@ -44,9 +45,11 @@ def test_trials_that_failed_are_left_out_and_longer_ones_are_larger() -> None:
     assert [axes.get_xlabel() for axes in figure.axes] == ["learning_rate", "momentum", "weight_decay"]
 
 
-def test_more_variants_than_styles() -> None:
-    rows = {str(i): {f"AP{iou}": 0.5 for iou in range(50, 100, 5)} for i in range(len(STYLES) + 1)}
-    assert len(draw_ap_by_iou(rows).axes[0].lines) == len(STYLES) + 1
+def test_more_variants_than_colours() -> None:
+    count = 2 * len(LINE_COLORS) + 1
+    rows = {str(i): {f"AP{iou}": 0.5 for iou in range(50, 100, 5)} for i in range(count)}
+    lines = draw_ap_by_iou(rows).axes[0].lines
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == count
 
 
 def test_an_iou_without_ap_is_not_drawn() -> None:

@@ -4,8 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
+
+from maskrcnn.pictures.charts import draw_ap_by_iou
+from maskrcnn.project.palette import assign_colors
+from maskrcnn.report.training_charts import draw_losses
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / ".dvc/plots").glob("*.json"))
@@ -33,3 +38,19 @@ def test_no_run_is_named_by_hand() -> None:
     # A variant that is added in params.yaml is in every plot.
     files = {file for plot in read_plots().values() for file in plot["y"]}
     assert {str(Path(file).parent) for file in files} <= {"plots/tables", "tuning/babysit"}
+
+
+def test_a_variant_has_one_colour_in_all_charts() -> None:
+    names = [*"fedcba"]  # not sorted: Vega would assign colours in the order of the alphabet
+    colors = assign_colors(names)
+    lines = draw_ap_by_iou({name: {"AP50": 0.5} for name in names}).axes[0].lines
+    assert {line.get_label(): line.get_color() for line in lines} == colors
+    table = pd.DataFrame({"variant": names, "epoch": 1, "loss": 1.0})
+    scale = draw_losses(table, colors)["losses-loss"]["encoding"]["color"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == colors
+    encodings = [json.loads(path.read_text())["spec"]["encoding"]["color"] for path in TEMPLATES]
+    by_variant = [encoding for encoding in encodings if encoding["field"] == "variant"]
+    assert len(by_variant) == 2
+    for encoding in by_variant:
+        assert encoding["scale"]["range"] == [*colors.values()]
+        assert encoding["sort"] is None  # the order of the data, which is that of params.yaml

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maskrcnn.project.palette import LINE_COLORS, assign_colors
 from maskrcnn.report.charts import (
-    COLORS,
-    assign_colors,
     draw_ceilings,
     draw_classes,
     draw_confusion,
@@ -18,7 +17,7 @@ from maskrcnn.report.charts import (
 from maskrcnn.report.training_charts import draw_losses, draw_sweeps, draw_trials
 
 VARIANTS = ["base", "flip"]
-SCALE = {"domain": VARIANTS, "range": list(COLORS[:2])}
+SCALE = {"domain": VARIANTS, "range": list(LINE_COLORS[:2])}
 
 
 def data(spec: dict[str, Any]) -> list[dict[str, Any]]:
