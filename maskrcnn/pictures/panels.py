@@ -90,16 +90,7 @@ def add_outline(axes: Axes, mask: Mask, color: Color, line: str = "-") -> None:
         axes.add_patch(Polygon(outline[:, 0] + 0.5, fill=False, ec=color, ls=line, lw=1.5))
 
 
-def add_box(axes: Axes, box: Boxes, color: Color, label: str = "", line: str = "-") -> None:
-    """Adds a box in pixels, with its label, if any, above it."""
+def add_box(axes: Axes, box: Boxes, color: Color) -> None:
+    """Adds a box in pixels."""
     y1, x1, y2, x2 = box.tolist()
-    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=color, ls=line, lw=1.3))
-    if label:
-        add_label(axes, box, color, label)
-
-
-def add_label(axes: Axes, box: Boxes, color: Color, label: str) -> None:
-    """Adds a label above a box in pixels, or inside at the upper edge of the image."""
-    y1, x1 = box.tolist()[:2]
-    backdrop = {"facecolor": color, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    axes.text(x1, y1, label, fontsize=8, va="bottom", color="black", bbox=backdrop, clip_on=True)
+    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=color, lw=1.3))

@@ -3,26 +3,25 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib.axes import Axes
+from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 
 from maskrcnn.data.mini_masks import paste_masks
 from maskrcnn.data.records import Record
-from maskrcnn.pictures.panels import Picture, add_box, dim, show
+from maskrcnn.pictures.overlay import Drawn, draw_overlay, enlarge
+from maskrcnn.pictures.panels import Picture, dim, show
 from maskrcnn.project.notation import Image, InstanceMap
-from maskrcnn.project.palette import spread_colors
+from maskrcnn.project.palette import Color, spread_colors
 
 Colors = Float[np.ndarray, "N 3"]
 
 LOST, GAINED = (0.95, 0.15, 0.15), (0.1, 0.55, 1.0)
-LABELLED_SHARE = 1 / 32  # of the image's width: the label of a narrower box would hide it
 
 
 def draw_truth(image: Image, instance_map: InstanceMap, record: Record, class_names: Sequence[str]) -> Figure:
     """Draws four panels: boxes, masks, masks rebuilt from mini-masks, and the pixels where the last two differ.
 
-    Crowds have a dashed box and no mask.
+    Crowds have a box, named as such, and no mask.
 
     Args:
         image: At the size of the record.
@@ -36,13 +35,28 @@ def draw_truth(image: Image, instance_map: InstanceMap, record: Record, class_na
     crowd_count = np.count_nonzero(record.is_crowd)
     figure.suptitle(f"{record.name}   instances: {len(record.boxes) - crowd_count}, crowds: {crowd_count}", fontsize=14)
     boxes, difference, masks, mini_masks = figure.subplots(2, 2).flat
-    show(boxes, image, "Boxes")
-    _add_boxes(boxes, record, colors, image.shape[1] * LABELLED_SHARE, class_names)
+    show(boxes, draw_boxes(image, record, class_names), "Boxes")
     show(difference, *_compare(image, original, rebuilt))
     show(masks, _tint(image, original, colors), "Masks from the polygons")
     height, width = record.mini_masks.shape[1:]
     show(mini_masks, _tint(image, rebuilt, colors), f"Masks rebuilt from mini-masks of {height} x {width}")
     return figure
+
+
+def draw_boxes(image: Image, record: Record, class_names: Sequence[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns the image, enlarged if it is small, with the outline and class of every box; small ones are on top."""
+    colors = spread_colors(len(record.boxes) + 1)[1:]
+    order = np.argsort(record.areas, kind="stable").tolist()
+    boxes = [_box(record, index, colors[index], class_names) for index in order]
+    return draw_overlay(*enlarge(image, boxes), opacity=0)
+
+
+def _box(record: Record, index: int, color: Color, class_names: Sequence[str]) -> Drawn:
+    """Returns a box as an object that fills it."""
+    y1, x1, y2, x2 = record.boxes[index].tolist()
+    crowd = ", crowd" if record.is_crowd[index] else ""
+    label = f"{class_names[record.class_ids[index]]}{crowd}"
+    return Drawn(record.boxes[index], np.ones((y2 - y1, x2 - x1), bool), color, label)
 
 
 def number_masks(instance_map: InstanceMap, record: Record) -> InstanceMap:
@@ -79,11 +93,3 @@ def _compare(image: Image, original: InstanceMap, rebuilt: InstanceMap) -> tuple
     pixels = max(np.count_nonzero(original), 1)
     shares = f"lose (red, {lost.sum() / pixels:.1%}) and gain (blue, {gained.sum() / pixels:.1%})"
     return picture, f"Pixels that mini-masks {shares}"
-
-
-def _add_boxes(axes: Axes, record: Record, colors: Colors, labelled_width: float, class_names: Sequence[str]) -> None:
-    """Adds the boxes, small ones on top, and the class name above those of at least `labelled_width` pixels."""
-    for index in np.argsort(-record.areas, kind="stable"):
-        box = record.boxes[index]
-        label = class_names[record.class_ids[index]] if box[3] - box[1] >= labelled_width else ""
-        add_box(axes, box, colors[index], label, "--" if record.is_crowd[index] else "-")

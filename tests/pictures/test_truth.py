@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.patches import Rectangle
 
 from maskrcnn.data.images import read_image
 from maskrcnn.data.records import Record, build_record
-from maskrcnn.pictures.truth import GAINED, LOST, draw_truth, number_masks, number_mini_masks
+from maskrcnn.pictures import truth as module
+from maskrcnn.pictures.truth import GAINED, LOST, draw_boxes, draw_truth, number_masks, number_mini_masks
 from maskrcnn.project.palette import spread_colors
 from maskrcnn.readers.cityscapes import CLASS_NAMES, paint_instances, read_annotation
 from tests.readers.frames import rectangle, write_frame
@@ -59,7 +58,7 @@ def test_four_panels_show_boxes_difference_masks_and_mini_masks(truth: Truth) ->
     figure = draw_truth(image, instance_map, record, CLASS_NAMES)
     boxes, difference, masks, mini_masks = figure.axes
     assert "instances: 2, crowds: 1" in figure.get_suptitle()
-    np.testing.assert_array_equal(boxes.images[0].get_array(), image)
+    np.testing.assert_array_equal(boxes.images[0].get_array(), draw_boxes(image, record, CLASS_NAMES))
     assert mini_masks.get_title() == "Masks rebuilt from mini-masks of 8 x 8"
 
     original, rebuilt = number_masks(instance_map, record), number_mini_masks(record, SHAPE)
@@ -75,36 +74,30 @@ def test_four_panels_show_boxes_difference_masks_and_mini_masks(truth: Truth) ->
     np.testing.assert_array_equal(is_grey, rebuilt == 0)
 
 
-def test_boxes_are_drawn_large_to_small_with_dashed_crowds(truth: Truth) -> None:
-    image, instance_map, record = truth
-    panel = draw_truth(image, instance_map, record, CLASS_NAMES).axes[0]
-    drawn = [patch for patch in panel.patches if isinstance(patch, Rectangle)]
-    corners = [
-        [
-            int(v)
-            for v in (
-                patch.get_y(),
-                patch.get_x(),
-                patch.get_y() + patch.get_height(),
-                patch.get_x() + patch.get_width(),
-            )
-        ]
-        for patch in drawn
-    ]
-    by_area = np.argsort(-record.areas)
-    assert corners == record.boxes[by_area].tolist()
-    assert [patch.get_linestyle() for patch in drawn] == ["--" if record.is_crowd[i] else "-" for i in by_area]
-    np.testing.assert_allclose(
-        [to_rgb(patch.get_edgecolor()) for patch in drawn], np.array(spread_colors(4)[1:])[by_area] / 255
-    )
-    assert {text.get_text() for text in panel.texts} == {"person", "car", "bus"}
+def test_small_boxes_are_drawn_over_large_ones_each_with_its_label(truth: Truth) -> None:
+    image, _, record = truth
+    picture = draw_boxes(image, record, CLASS_NAMES)
+    factor = picture.shape[1] // image.shape[1]
+    assert factor == 8
+    colors = np.array(spread_colors(4)[1:])
+    for index, (y1, x1, y2, x2) in enumerate((factor * record.boxes).tolist()):
+        for y, x in (((y1 + y2) // 2, x1), ((y1 + y2) // 2, x2 - 1), (y2 - 1, (x1 + x2) // 2)):
+            assert np.abs(picture[y, x].astype(int) - colors[index]).max() < 30, (index, y, x)
+        plate = (picture == colors[index]).all(axis=2)
+        plate[y1 - 2 : y2 + 2, x1 - 2 : x2 + 2] = False
+        assert plate.sum() > 100  # the label, outside of the box
+    record.boxes[2] = record.boxes[1]  # the bus, of a larger area, where the car is
+    y1, x1, y2, _ = (factor * record.boxes[1]).tolist()
+    over = draw_boxes(image, record, CLASS_NAMES)[(y1 + y2) // 2, x1]
+    assert np.abs(over.astype(int) - colors[1]).max() < 30
 
 
-def test_narrow_boxes_have_no_label(truth: Truth) -> None:
-    image, instance_map, record = truth
-    record.boxes[1, 3] = record.boxes[1, 1] + 3  # 3 of 128 pixels are less than a 32nd
-    panel = draw_truth(image, instance_map, record, CLASS_NAMES).axes[0]
-    assert {text.get_text() for text in panel.texts} == {"person", "bus"}
+def test_crowds_are_named_as_such(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, _, record = truth
+    named = []
+    monkeypatch.setattr(module, "draw_overlay", lambda image, objects, **_: named.extend(objects) or image)
+    draw_boxes(image, record, CLASS_NAMES)
+    assert [drawn.label for drawn in named] == ["car", "person, crowd", "bus"]
 
 
 def test_an_image_without_truth_is_drawn(tmp_path: Path) -> None:
