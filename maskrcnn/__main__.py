@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     command = weights.add_parser("fetch", help="download a released file to weights/ and verify it")
     command.add_argument("name", help="coco, imagenet, imagenet_2019")
     command.set_defaults(run=_fetch)
-    command = weights.add_parser("show", help="list the tensors of a weight file")
+    command = weights.add_parser("show", help="show what a weight file holds: its model and its tensors")
     command.add_argument("path", type=Path)
     command.set_defaults(run=_show)
     return parser
@@ -72,9 +72,12 @@ def _fetch(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from maskrcnn.cli.show import list_tensors
+    from maskrcnn.cli.show import list_facts, list_tensors
 
-    Console().print(list_tensors(options.path))
+    console = Console()
+    if facts := list_facts(options.path):
+        console.print(facts)
+    console.print(list_tensors(options.path))
     return 0
 
 
