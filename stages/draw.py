@@ -32,6 +32,7 @@ from maskrcnn.project.files import whole_folder
 from maskrcnn.project.notation import Boxes, Image
 from maskrcnn.project.params import read_params
 from maskrcnn.project.rules import read_images_root
+from maskrcnn.project.variant_rules import check_variant
 from maskrcnn.results.predictions import Predictions, decode_mask, read_found
 from maskrcnn.results.proposals import read_proposals
 from maskrcnn.scoring.confusion import Confusion, count_confusions, find_confusions, rank_confusions
@@ -44,13 +45,14 @@ def main(variant: str, root: Path = Path()) -> None:
     """Draws images spread evenly over the split, and the worst ones, in place of the pictures that were there.
 
     Args:
-        variant: Stem of the predictions.
+        variant: A key of the section `variants`.
         root: Folder of the repository.
 
     Raises:
-        InputError: if an image that is drawn has no proposals.
+        InputError: if there is no such variant, or an image that is drawn has no proposals.
     """
     params = read_params(root / "params.yaml")
+    check_variant(params, variant)
     images = read_images_root(params, root)
     settings = params.section(Draw)
     reference = params.section(Compare).reference

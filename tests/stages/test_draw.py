@@ -184,3 +184,10 @@ def test_an_error_in_the_middle_leaves_what_was_there(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=DRAWN[1]):
         main("base", root)
     assert [path for path in (root / "pictures").rglob("*") if path.is_file()] == [old]
+
+
+def test_a_variant_that_params_do_not_name_is_refused(root: Path) -> None:
+    (root / "predictions/old.json").write_bytes((root / "predictions/flip.json").read_bytes())
+    with pytest.raises(InputError, match=r"params\.yaml` must have the variant `variants\.old`; got base, flip"):
+        main("old", root)
+    assert not (root / "pictures/found/old").exists()
