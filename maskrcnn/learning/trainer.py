@@ -100,6 +100,7 @@ class Trainer:
         epochs: int,
         first_epoch: int = 0,
         first_step: int = 0,
+        last_epoch: int | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> pd.DataFrame:
         """Trains up to a number of epochs.
@@ -110,13 +111,14 @@ class Trainer:
             epochs: Number of epochs, with those that are done already.
             first_epoch: How many of them are done already.
             first_step: How many steps of the next one are done already; the state must be that after them.
+            last_epoch: Of the whole training, where only a part of it is done now; it is printed.
             callbacks: Keras callbacks, called after the check that all losses are finite.
         Returns:
             A row of `maskrcnn.learning.epochs` for each epoch trained now.
         Raises:
             Divergence: if a loss becomes NaN or infinite, in training or validation.
         """
-        watch = Watch(epochs, len(training), training.batch_size, first_step)
+        watch = Watch(last_epoch or epochs, len(training), training.batch_size, first_step)
         fit = partial(
             self.loss_model.fit,
             validation_data=validation,

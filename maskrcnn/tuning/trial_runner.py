@@ -49,7 +49,7 @@ class TrialRunner:
                 write_run(folder, hyperparameters, replace(training_run, step=step), state)
 
         while len(training_run.rows) < epochs and training_run.diverged_at_step is None:
-            training_run = self._train_epoch(training_run, save_within)
+            training_run = self._train_epoch(training_run, epochs, save_within)
             # The state of a network that diverged is of no use.
             state = {} if training_run.diverged_at_step else self.trainer.read_state()
             write_run(folder, hyperparameters, training_run, state)
@@ -63,7 +63,9 @@ class TrialRunner:
         if training_run.step >= len(self.training):
             raise InputError(f"its step must be below {len(self.training)}; got {training_run.step}")
 
-    def _train_epoch(self, training_run: TrainingRun, save_within: Callable[[int], None]) -> TrainingRun:
+    def _train_epoch(
+        self, training_run: TrainingRun, last_epoch: int, save_within: Callable[[int], None]
+    ) -> TrainingRun:
         """Returns the run after the rest of an epoch."""
         done, step = len(training_run.rows), training_run.step
         try:
@@ -73,6 +75,7 @@ class TrialRunner:
                 epochs=done + 1,
                 first_epoch=done,
                 first_step=step,
+                last_epoch=last_epoch,
                 callbacks=[Saver(save_within, step)],
             )
         except Divergence as divergence:

@@ -52,10 +52,13 @@ def test_every_epoch_has_its_losses(uninterrupted: tuple) -> None:
         assert (rows[f"{prefix}{DECAY_NAME}"] > 0).all()
 
 
-def test_resuming_from_a_state_is_exact(trainer: Trainer, split: tuple, uninterrupted: tuple) -> None:
+def test_resuming_from_a_state_is_exact(
+    trainer: Trainer, split: tuple, uninterrupted: tuple, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows, end = uninterrupted
     trainer.reset(SLOW)
-    trainer.learn(*split, epochs=1)
+    trainer.learn(*split, epochs=1, last_epoch=3)
+    assert capsys.readouterr().out.startswith("Epoch 1/3: ")
     state = trainer.read_state()
     trainer.reset(FAST)  # another training in between
     trainer.learn(*split, epochs=1)

@@ -31,6 +31,7 @@ class FakeTrainer:
     def __init__(self, stop_after: int | None = None, hungry: float = 1.0, blind: float = 1.0):
         self.stop_after, self.hungry, self.blind = stop_after, hungry, blind
         self.learned: list[tuple[Hyperparameters, int]] = []
+        self.told: list[tuple[int, int]] = []  # the epochs that a line shows
         self.progress = -1  # unusable until it is reset
         self.start = self.read_state()
 
@@ -38,8 +39,17 @@ class FakeTrainer:
         self.hyperparameters, self.progress = hyperparameters, 0
 
     def learn(
-        self, training: Any, validation: Any, *, epochs: int, first_epoch: int, first_step: int, callbacks: Any
+        self,
+        training: Any,
+        validation: Any,
+        *,
+        epochs: int,
+        first_epoch: int,
+        first_step: int,
+        last_epoch: int,
+        callbacks: Any,
     ) -> pd.DataFrame:
+        self.told.append((epochs, last_epoch))
         assert (self.progress, first_step) == (first_epoch, 0) == (epochs - 1, 0), "continues from the state"
         if len(self.learned) == self.stop_after:
             raise KeyboardInterrupt

@@ -34,6 +34,12 @@ def test_a_run_goes_on_and_does_nothing_twice(tmp_path: Path) -> None:
     assert runner.trainer.learned == [(GOOD, 1), (BAD, 1), (GOOD, 2), (GOOD, 3)]
 
 
+def test_each_epoch_is_counted_in_all_of_its_trial(tmp_path: Path) -> None:
+    runner = make_runner()
+    runner.train(GOOD, 3, tmp_path)
+    assert runner.trainer.told == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_another_process_goes_on_where_one_was_stopped(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make_runner(stop_after=2).train(GOOD, 3, tmp_path)
