@@ -123,6 +123,8 @@ def write_findings(root: Path, params: dict[str, object], records: list[Record])
     write_text(root / "plots/tables/learning_rates.csv", "candidate,learning_rate,val_loss\nreference,0.01,1.5\n")
     trials = "search,trial,epoch,learning_rate,momentum,weight_decay,val_loss\nsgd,0,1,0.001,0.9,0.0001,1.5\n"
     write_text(root / "plots/tables/trials.csv", trials)
+    reached = "search,trial,learning_rate,momentum,weight_decay,val_loss\nsgd,0,0.001,0.9,0.0001,1.5\n"
+    write_text(root / "plots/tables/searches.csv", reached)
     write_text(root / "plots/tables/classes.csv", "split,class,instances\ntest,car,900\n")
     write_text(root / "tuning/coarse_best.yaml", "comparisons: {}\nintervals: {}\n")
     write_text(root / "tuning/selected.yaml", "optimizer: sgd\n")

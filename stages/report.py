@@ -133,13 +133,13 @@ def draw_training(root: Path, params: Params, variants: Sequence[str]) -> charts
     """Returns the charts of data, tuning, trainings and precision."""
     tables = {
         name: pd.read_csv(root / f"plots/tables/{name}.csv")
-        for name in ("losses", "learning_rates", "trials", "precision_recall", "classes")
+        for name in ("losses", "learning_rates", "trials", "searches", "precision_recall", "classes")
     }
     colors = assign_colors(variants)
     return (
         training_charts.draw_losses(tables["losses"], colors)
         | training_charts.draw_sweeps(tables["learning_rates"], list(params.values["candidates"]))
-        | training_charts.draw_trials(tables["trials"], list(params.values["search"]))
+        | training_charts.draw_trials(tables["trials"], tables["searches"], list(params.values["search"]))
         | charts.draw_curves(tables["precision_recall"], colors)
         | charts.draw_classes(tables["classes"])
     )

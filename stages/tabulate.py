@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package besi
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 
@@ -120,9 +121,24 @@ def join_tables(folder: Path, root: Path, params: Params) -> None:
     join(folder / "learning_rates.csv", "candidate", sweeps)
     searches = {name: root / f"tuning/hyperband/{name}/history.csv" for name in params.values["search"]}
     join(folder / "trials.csv", "search", searches)
+    pd.DataFrame(list_trials(root, params)).to_csv(folder / "searches.csv", index=False)
     splits = params.values["splits"]
     counts = {name: read_metrics(root / f"metrics/data/{name}.json", f"preprocess@{name}") for name in splits}
     pd.DataFrame(count_instances(counts)).to_csv(folder / "classes.csv", index=False)
+
+
+def list_trials(root: Path, params: Params) -> list[dict[str, Any]]:
+    """Returns one row for each trial of each search: what it reached, or nothing if it failed."""
+    return [
+        {
+            "search": name,
+            "trial": trial.trial,
+            **{key: value for key, value in asdict(trial.hyperparameters).items() if key != "optimizer"},
+            "val_loss": trial.val_loss,
+        }
+        for name in params.values["search"]
+        for trial in read_search(root, name).trials
+    ]
 
 
 def join(path: Path, column: str, tables: Mapping[str, Path]) -> None:

@@ -72,8 +72,14 @@ def draw_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
         if searched != "momentum":
             axes.set_xscale("log")
         _finish(axes, "", searched, "lowest validation loss")
-    _add_legend(figure, "larger: more epochs")
+    losses = [trial["val_loss"] for trials in searches.values() for trial in trials]
+    _add_legend(figure, f"larger: more epochs; {tell_failed(losses.count(None), len(losses))}")
     return figure
+
+
+def tell_failed(failed: int, total: int) -> str:
+    """Returns how many trials a chart leaves out."""
+    return f"{failed} of {total} trials failed and are left out"
 
 
 def _new_charts(count: int) -> tuple[Figure, list[Axes]]:

@@ -70,11 +70,12 @@ def draw_sweeps(table: pd.DataFrame, candidates: Sequence[str]) -> Charts:
     return {"sweeps": fill_width(chart, f"Lowest validation loss by learning rate. {title}".strip())}
 
 
-def draw_trials(table: pd.DataFrame, searches: Sequence[str]) -> Charts:
+def draw_trials(table: pd.DataFrame, reached: pd.DataFrame, searches: Sequence[str]) -> Charts:
     """Draws the trials of the searches: their losses by epoch, and their lowest loss by learning rate.
 
     Args:
         table: Columns `search`, `trial`, `epoch`, `learning_rate`, `momentum`, `weight_decay`, `val_loss`.
+        reached: The same without `epoch`, one row per trial; `val_loss` is missing if the trial failed.
         searches: In the order of params.yaml.
     """
     rows = table[[*TRIAL, "epoch", "val_loss"]].dropna()
@@ -90,7 +91,8 @@ def draw_trials(table: pd.DataFrame, searches: Sequence[str]) -> Charts:
             tooltip=["epoch", *TRIAL, "val_loss"],
         )
     )
-    best = rows.groupby(TRIAL, as_index=False, sort=False).val_loss.min()
+    best = reached[[*TRIAL, "val_loss"]].dropna()
+    failed = f"{len(reached) - len(best)} of {len(reached)}"
     ticks = alt.Axis(format="~e", tickCount=5)
     rates = (
         alt.Chart(round_rows(best))
@@ -103,8 +105,8 @@ def draw_trials(table: pd.DataFrame, searches: Sequence[str]) -> Charts:
         )
     )
     return {
-        "trials-epochs": fill_width(curves, "Validation loss of every trial"),
-        "trials-rates": fill_width(rates, "Lowest validation loss by learning rate"),
+        "trials-epochs": fill_width(curves, "Validation loss of every trial, of failed ones until they failed"),
+        "trials-rates": fill_width(rates, f"Lowest validation loss by learning rate; {failed} trials failed"),
     }
 
 

@@ -41,6 +41,8 @@ def test_trials_that_failed_are_left_out_and_longer_ones_are_larger() -> None:
     points = figure.axes[0].collections[0]
     assert np.asarray(points.get_offsets()).tolist() == [[0.001, 2.0], [0.01, 1.0]]
     assert (np.diff(points.get_sizes()) > 0).all()
+    (legend,) = figure.legends
+    assert legend.get_title().get_text() == "larger: more epochs; 1 of 3 trials failed and are left out"
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "linear", "log"]
     assert [axes.get_xlabel() for axes in figure.axes] == ["learning_rate", "momentum", "weight_decay"]
 

@@ -38,6 +38,7 @@ TABLES = {
     "losses": "variant,epoch,loss,val_loss,val_mask_loss\nbase,1,3.5,2.5,0.5\nbase,2,1.5,2.0,\nflip,1,3.0,2.25,0.25\n",
     "learning_rates": "candidate,learning_rate,epoch,val_loss\nrandom,0.01,1,2.5\nrandom,0.1,1,9000\n",
     "trials": "search,trial,learning_rate,momentum,weight_decay,epoch,val_loss\nsgd,0,0.001,0.9,0.0001,1,1.5\n",
+    "searches": "search,trial,learning_rate,momentum,weight_decay,val_loss\nsgd,0,0.001,0.9,0.0001,1.5\n",
     "classes": "split,class,instances\ntest,car,3\ntest,bus,600\n",
 }
 

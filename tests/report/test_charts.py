@@ -72,9 +72,11 @@ def test_a_rate_that_nearly_diverges_does_not_flatten_the_others() -> None:
 def test_a_trial_is_a_line_and_its_best_epoch_a_point() -> None:
     row = {"search": "sgd", "trial": 0, "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4}
     table = pd.DataFrame([row | {"epoch": epoch, "val_loss": loss} for epoch, loss in ((1, 2.0), (2, 1.0), (3, 3.0))])
-    charts = draw_trials(table, ["sgd"])
+    reached = pd.DataFrame([row | {"val_loss": 1.0}, row | {"trial": 1, "val_loss": None}])  # the second one failed
+    charts = draw_trials(table, reached, ["sgd"])
     assert [one["val_loss"] for one in data(charts["trials-epochs"])] == [2.0, 1.0, 3.0]
     assert [one["val_loss"] for one in data(charts["trials-rates"])] == [1.0]
+    assert "1 of 2 trials failed" in charts["trials-rates"]["description"]
 
 
 def test_a_confusion_counts_and_shades_by_row() -> None:

@@ -140,6 +140,11 @@ def test_tables_are_joined_with_the_names_of_their_parts(compared: Path) -> None
     assert [row[0] for row in read("precision_recall")] == ["variant", "base", "flip", "sixth"]
     assert read("learning_rates")[1:] == [["random", "0.01", "1", "1.5"]]
     assert read("trials")[1:] == [["sgd", "0", "1", "1.50"]]
+    assert read("searches") == [
+        ["search", "trial", "learning_rate", "momentum", "weight_decay", "val_loss"],
+        ["sgd", "0", "0.001", "0.9", "0.0001", "1.5"],
+        ["sgd", "1", "0.01", "0.99", "0.001", ""],
+    ]
     assert read("classes") == [["split", "class", "instances"], ["test", "car", "4"], ["test", "rider", "0"]]
 
 
