@@ -18,8 +18,12 @@ from stages import scale
 
 ROOT = Path(__file__).parents[2]
 CODE = ("maskrcnn", "scales", "pins", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
-KEPT = ("models/pretrained.h5", "metrics/train/pretrained.json", "plots/history/pretrained.csv")
-PUBLISHED = "metrics/published_2021"
+KEPT = (
+    "models/pretrained.h5",
+    "metrics/train/pretrained.json",
+    "plots/history/pretrained.csv",
+    "metrics/published_2021",
+)
 LICENSED = b"pixels and polygons of Cityscapes"
 TRAINING = ("babysit", "coarse", "hyperband", "train")
 
@@ -84,15 +88,20 @@ def find_stages(output: str) -> list[str]:
     return re.findall(r"Running stage '(\S+)'", output)
 
 
-def make_study(root: Path) -> None:
-    """Makes a repository of git and DVC at the real scale with few variants, in which nothing has run."""
-    for name in (*CODE, *KEPT, PUBLISHED):
+def copy_project(root: Path, *more: str) -> None:
+    """Copies the code, the params and what git keeps of results, and more files or folders by name."""
+    for name in (*CODE, *KEPT, *more):
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, target)
+
+
+def make_study(root: Path) -> None:
+    """Makes a repository of git and DVC at the real scale with few variants, in which nothing has run."""
+    copy_project(root)
     scale.main("cityscapes", root)
     shorten_params(root)
     git(root, "init", "--quiet")

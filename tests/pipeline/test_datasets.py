@@ -15,7 +15,8 @@ from maskrcnn.data.records import read_records
 from maskrcnn.project.params import read_yaml
 from maskrcnn.readers.cityscapes import CLASS_NAMES, read_frames
 from maskrcnn.street.synthetic import write_cities
-from tests.pipeline.test_smoke import begin_repository, dvc
+from tests.pipeline.study import dvc
+from tests.pipeline.test_smoke import begin_repository
 from tests.readers.coco_files import compress
 
 CLASSES = {"car": ["car"], "person": ["person", "rider"], "bicycle": ["bicycle"]}

@@ -1,60 +1,23 @@
 """The whole study at the smoke scale, through DVC itself, and the ways to vary and share it."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from maskrcnn.project.params import read_yaml
 from stages import scale
+from tests.pipeline.study import ROOT, commit, copy_project, dvc, find_stages, git
 
-ROOT = Path(__file__).parents[2]
-CODE = ("maskrcnn", "stages", "scales", "pins", "dvc.yaml", ".dvcignore", ".gitignore", "metrics/published_2021")
-PRETRAINED = ("models/pretrained.h5", "metrics/train/pretrained.json", "plots/history/pretrained.csv")
 TUNING = {"babysit", "coarse", "coarse_best", "hyperband"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-def run(root: Path, *arguments: str) -> str:
-    """Runs a program of this Python's environment in a repository, with the package that lies there."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    variables = {"PATH": path, "PYTHONPATH": str(root), "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    process = subprocess.run(arguments, cwd=root, env=os.environ | variables, capture_output=True, text=True)
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
-
-
-def dvc(root: Path, *arguments: str) -> str:
-    return run(root, sys.executable, "-m", "dvc", *arguments)
-
-
-def git(root: Path, *arguments: str) -> str:
-    return run(root, "git", "-c", "user.name=A", "-c", "user.email=a@b.c", *arguments)
-
-
-def commit(root: Path, message: str) -> None:
-    """Commits all that git does not ignore."""
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--allow-empty", "--message", message)
-
-
-def find_stages(output: str) -> list[str]:
-    """Returns the stages that a run of DVC executed, in their order."""
-    return re.findall(r"Running stage '(\S+)'", output)
-
-
 def begin_repository(root: Path) -> Path:
     """Makes a repository of git and DVC at the smoke scale, in which nothing has run."""
-    for name in (*CODE, *PRETRAINED, "params.yaml"):
-        source, target = ROOT / name, root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    copy_project(root, "stages")
     git(root, "init", "--quiet")
     dvc(root, "init", "--quiet")
     shutil.copy(ROOT / "dvc.lock", root / "dvc.lock")
