@@ -149,7 +149,7 @@ def area_coco(judged: Judged, weights: Weights) -> Samples:
     precisions = np.where(hits > 0, hits / np.maximum(drawn, 1), 0.0)
     best = np.maximum.accumulate(precisions[:, ::-1], axis=1)[:, ::-1]
     best = np.pad(best, [(0, 0), (0, 1)])  # a recall that is never reached has precision 0
-    reached = [np.searchsorted(recalls, RECALLS) for recalls in _divide(hits, total)]
+    reached = [recalls.searchsorted(RECALLS) for recalls in _divide(hits, total)]
     area = np.take_along_axis(best, np.array(reached), axis=1).mean(axis=1)
     return np.where(total[:, 0] > 0, area, np.nan)
 
