@@ -13,6 +13,8 @@ from maskrcnn.network.weights import read_facts
 from maskrcnn.project.command import run
 from maskrcnn.project.files import write_text
 from maskrcnn.project.metrics import Metrics, read_metrics
+from maskrcnn.project.params import read_params
+from maskrcnn.project.variant_rules import check_variant
 from maskrcnn.results.card import format_card
 
 
@@ -22,7 +24,11 @@ def main(variant: str, root: Path = Path()) -> None:
     Args:
         variant: A key of the section `variants`.
         root: Folder of the repository.
+
+    Raises:
+        InputError: if there is no such variant.
     """
+    check_variant(read_params(root / "params.yaml"), variant)
     facts = read_facts(root / f"models/{variant}.h5")
     scores: Metrics = {}
     for table in ("test", "classes"):

@@ -35,6 +35,7 @@ from maskrcnn.project.command import run
 from maskrcnn.project.config import Feeder, Model, Predict
 from maskrcnn.project.params import read_params, read_runtime
 from maskrcnn.project.rules import read_images_root
+from maskrcnn.project.variant_rules import check_variant
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
 
@@ -47,8 +48,12 @@ def main(variant: str, root: Path = Path()) -> None:
     Args:
         variant: A key of the section `variants`.
         root: Folder of the repository.
+
+    Raises:
+        InputError: if there is no such variant.
     """
     params = read_params(root / "params.yaml")
+    check_variant(params, variant)
     model = params.section(Model)
     runtime = read_runtime(params)
     settings = params.section(Predict)

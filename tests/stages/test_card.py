@@ -11,6 +11,7 @@ import h5py
 import pytest
 
 from maskrcnn.network.weights.attributes import write_facts
+from maskrcnn.project.errors import InputError
 from maskrcnn.results.card import format_card
 from stages import card
 from tests.network.weights.facts import FACTS
@@ -24,6 +25,7 @@ TABLES = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "models").mkdir()
+    (tmp_path / "params.yaml").write_text("variants: {base: {}}\n")
     with h5py.File(tmp_path / "models/base.h5", "w") as file:
         write_facts(file, FACTS)
     for table, scores in TABLES.items():
@@ -60,6 +62,11 @@ def test_a_model_without_scores_names_the_stage(root: Path) -> None:
     (root / "metrics/test/base.json").unlink()
     with pytest.raises(FileNotFoundError, match="evaluate@base"):
         card.main("base", root)
+
+
+def test_a_variant_that_params_do_not_name_is_refused(root: Path) -> None:
+    with pytest.raises(InputError, match=r"params\.yaml` must have the variant `variants\.old`; got base"):
+        card.main("old", root)
 
 
 def test_no_backend_is_imported(root: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.project.config import Feeder, Predict
+from maskrcnn.project.errors import InputError
 from stages import predict
 
 SETTINGS = Predict(batch_size=2, num_proposals=9, num_detections=3, min_confidence=0.5, detection_nms_iou=0.3)
@@ -65,3 +66,9 @@ def test_weights_must_be_of_the_classes_of_the_records(tmp_path: Path, monkeypat
     with pytest.raises(Asked) as asked:
         predict.main("base", tmp_path)
     assert asked.value.args == (None, tmp_path / "models/base.h5", ("background", "car"))
+
+
+def test_a_variant_that_params_do_not_name_is_refused(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    with pytest.raises(InputError, match=r"params\.yaml` must have the variant `variants\.old`; got base, flip"):
+        predict.main("old", tmp_path)
