@@ -69,8 +69,8 @@ class Batches(keras.utils.PyDataset):
         self.read_ahead = ReadAhead(self._load, workers)
         if self.steps < 1 or (seed is None and self.steps * batch_size > len(records)):
             raise InputError(
-                f"`steps` (`validation_steps` for a validation) must be from 1 to what the {len(records)} images of "
-                f"the split fill; got {self.steps} batches of {batch_size}."
+                f"`steps` (in params.yaml a `validation_steps`) must be at least 1 and take no more than the "
+                f"{len(records)} images of the split; got {self.steps} batches of {batch_size}."
             )
         if augment and seed is None:
             raise InputError(f"`seed` must be a number where images are augmented; got None for {', '.join(augment)}.")

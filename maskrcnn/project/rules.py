@@ -208,6 +208,8 @@ def tell_few_images(section: str, schedule: TuningSchedule, count: int) -> str:
         count: Images that there are.
     """
     key = f"{section}.schedule"
+    if count < schedule.batch_size:
+        return f"`{key}.batch_size` must be at most {count}, the images of its validation; got {schedule.batch_size}"
     return (
         f"`{key}.validation_steps` must be at most {count // schedule.batch_size}, for the {count} images of the "
         f"validation fill no more batches of `{key}.batch_size`, {schedule.batch_size}; got {schedule.validation_steps}"

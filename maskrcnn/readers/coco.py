@@ -119,6 +119,15 @@ def read_frames(
     return sorted(frames, key=lambda frame: frame.name), catalogue
 
 
+def count_entries(path: Path) -> int:
+    """Returns how many images a JSON file lists.
+
+    Raises:
+        InputError: if it is not JSON in COCO's format.
+    """
+    return len(_read_json(path)["images"])
+
+
 def _name_frame(file_name: str, where: str) -> str:
     """Returns the name of the frame of an image file; `where` begins the error."""
     file = PurePosixPath(file_name)

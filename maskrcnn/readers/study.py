@@ -12,6 +12,7 @@ from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_params, read_whole
 from maskrcnn.project.rules import check_params, tell_few_images
 from maskrcnn.readers.cityscapes import make_catalogue
+from maskrcnn.readers.coco import count_entries
 from maskrcnn.readers.folders import IMAGE_END, list_files, list_folders
 
 SELECTED = "tuning/selected.yaml"  # hyperparameters that the stage `select_best` writes
@@ -122,7 +123,7 @@ def find_file_faults(study: Study, root: Path) -> Iterator[str]:
 
 
 def find_image_faults(study: Study, root: Path) -> Iterator[str]:
-    """Yields cities that are not there, and validations on more images than there are."""
+    """Yields cities that are not there, JSON that is damaged, and validations on more images than there are."""
     images = root / study.data.root
     counts: dict[str, int] = {}
     for name, split in study.splits.items():
@@ -133,6 +134,11 @@ def find_image_faults(study: Study, root: Path) -> Iterator[str]:
                 yield _tell_lost(name, lost, folder)
             else:
                 counts[name] = count_images(folder, split.cities)
+        elif study.data.format == "coco" and (truth := images / split.truth).is_file():
+            try:
+                counts[name] = count_entries(truth)
+            except InputError as fault:
+                yield str(fault).removesuffix(".")
     for section, name in VALIDATIONS.items():
         schedule = getattr(study, section).schedule
         if name in counts and schedule.validation_steps * schedule.batch_size > counts[name]:

@@ -122,7 +122,7 @@ def test_without_a_seed_every_epoch_shows_the_first_images_in_order(root: Path, 
 
 @pytest.mark.parametrize(("steps", "batch_size", "seed"), [(3, 2, None), (0, 2, None), (None, 6, None), (0, 2, 1)])
 def test_steps_must_be_filled(root: Path, records: Records, steps, batch_size, seed):
-    with pytest.raises(InputError, match=r"must be from 1 to what the 5 images of the split fill; got \d batches of"):
+    with pytest.raises(InputError, match=r"take no more than the 5 images of the split; got \d batches of"):
         Batches(records, root, batch_size=batch_size, instance_cap=4, steps=steps, seed=seed)
 
 

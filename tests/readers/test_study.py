@@ -234,6 +234,31 @@ def test_images_of_ones_own_are_counted(tmp_path: Path) -> None:
     assert "`train.schedule.validation_steps` must be at most 12, for the 50 images" in str(error.value)
 
 
+def test_images_of_json_are_counted(tmp_path: Path) -> None:
+    truths = {f"splits.{name}.truth": f"{name}.json" for name in read_yaml(ROOT / "params.yaml")["splits"]}
+    cities = {f"splits.{name.split('.')[1]}.cities": None for name in truths}
+    root = write_params(tmp_path, REAL | cities | truths | {"data.format": "coco", "data.classes": None})
+    check_study(root)  # nothing is there yet
+
+    def write_json(images: int) -> None:
+        lists = {"images": [{}] * images, "annotations": [], "categories": [{}]}
+        for truth in truths.values():
+            (tmp_path / "data/cityscapes").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data/cityscapes" / truth).write_text(json.dumps(lists))
+
+    write_json(60)
+    check_study(root)
+    write_json(4)
+    with pytest.raises(InputError, match=r"`train\.schedule\.validation_steps` must be at most 1, for the 4 images"):
+        check_study(root)
+    write_json(3)
+    with pytest.raises(InputError, match=r"`coarse\.schedule\.batch_size` must be at most 3, the images of its"):
+        check_study(root)
+    (tmp_path / "data/cityscapes/test.json").write_text("[")
+    with pytest.raises(InputError, match=r"test\.json` must be JSON"):
+        check_study(root)
+
+
 def test_cities_that_are_not_there_are_named(tmp_path: Path) -> None:
     write_images(tmp_path, **dict.fromkeys(CITIES, 30))
     (tmp_path / "data/cityscapes/leftImg8bit/val/munster").mkdir()
