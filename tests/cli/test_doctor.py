@@ -173,7 +173,10 @@ def test_missing_start_weights_are_told(repository: Path) -> None:
     params = read_yaml(repository / "params.yaml") | {"candidates": {"mine": {"start": "models/mine.h5"}}}
     mine, coco, _ = doctor.find_start_weights(repository, params)
     assert (mine.name, mine.value, coco.value) == ("models/mine.h5", "none", "none")
-    assert mine.advice == "`models/mine.h5` must exist; it holds weights to start from."
+    assert (
+        mine.advice
+        == "`models/mine.h5` must exist; it holds weights. `dvc repro` makes the models of the study, in models/."
+    )
     assert "`weights/mask_rcnn_coco.h5` must exist; `maskrcnn weights fetch coco` downloads" in coco.advice
 
 

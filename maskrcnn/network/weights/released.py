@@ -144,7 +144,7 @@ def tell_source(file: str) -> str:
     for name, release in RELEASES.items():
         if release.file == file:
             return f"`maskrcnn weights fetch {name}` downloads it from {release.url} to {FOLDER}/."
-    return "it holds weights to start from."
+    return "it holds weights. `dvc repro` makes the models of the study, in models/."
 
 
 def advise_copy(file: str) -> str:
