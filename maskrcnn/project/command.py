@@ -11,6 +11,8 @@ from maskrcnn.project.costs import record_costs
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.ranges import NAME
 
+INTERRUPTED = 128 + 2  # the exit code of a shell's command that Ctrl-C (signal 2) ended
+
 
 def run(main: Callable[..., None], description: str, **arguments: str) -> None:
     """Calls the main function of a script with the arguments of the command line, and records what it took.
@@ -29,7 +31,11 @@ def run(main: Callable[..., None], description: str, **arguments: str) -> None:
             if not re.fullmatch(NAME, word):  # it becomes part of the paths of outputs
                 raise InputError(f"`{name}` must be of letters, digits, `_` and `-`; got {word!r}.")
         with record_costs("@".join([Path(sys.argv[0]).stem, *options.values()])):
-            main(**options)
+            try:
+                main(**options)
+            except KeyboardInterrupt:  # its traceback of the backend explains nothing
+                print("Interrupted. The same command runs this stage again; a training resumes.", file=sys.stderr)
+                sys.exit(INTERRUPTED)
 
 
 @contextmanager

@@ -47,6 +47,18 @@ def test_costs_of_a_failure_are_not_recorded(monkeypatch: pytest.MonkeyPatch, fo
     assert not (folder / "live").exists()
 
 
+def test_ctrl_c_ends_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(leaf: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="130"):
+        call(monkeypatch, interrupt, "mint")
+    assert capsys.readouterr().err.startswith("Interrupted. The same command")
+    assert not (folder / "live").exists()
+
+
 def test_help_is_the_first_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         call(monkeypatch, lambda leaf: None, "--help")
