@@ -25,8 +25,8 @@ BASE, CLASSES, WEIGHTS = (YAML(typ="safe").load(block) for block in re.findall(r
 def root(tmp_path: Path) -> Path:
     """A repository with the parameters of the page, and images and JSON files where it puts them."""
     write_params(tmp_path, read_yaml(ROOT / "params.yaml") | BASE | WEIGHTS)
-    (command,) = re.findall(r"^sed .*$", DOC, re.MULTILINE)
-    subprocess.run(shlex.split(command), cwd=tmp_path, check=True)
+    for command in re.findall(r"^sed .*$", DOC, re.MULTILINE):
+        subprocess.run(shlex.split(command), cwd=tmp_path, check=True)
     annotations = [annotate(key, 1, label, [rectangle(0, 0, 20, 20)]) for key, label in enumerate((CAT, DOG, WOLF))]
     pets = tmp_path / "data/pets"
     path = write_coco(pets, {"0001.jpg": (90, 120), "0002.png": (60, 50)}, annotations)
@@ -42,6 +42,11 @@ def write_params(root: Path, params: dict[str, Any]) -> None:
 
 def test_the_parameters_are_valid_together(root: Path) -> None:
     study = check_params(read_params(root / "params.yaml"), root)
+    steps = {
+        name: getattr(study, name).schedule.validation_steps for name in ("babysit", "coarse", "hyperband", "train")
+    }
+    assert set(steps.values()) == {1}
+    assert study.pretrain.schedule.validation_steps > 1  # of the demo's start weights, which stay
     starts = {variant.start for variant in study.variants.values()} - {"models/base.h5"}
     assert starts == {study.hyperband.start} == {"models/start/mine.h5"}
 
