@@ -12,7 +12,8 @@ from maskrcnn.data.records import write_records
 from maskrcnn.project.files import write_text
 from maskrcnn.results.predictions import Predictions, encode_predictions, write_predictions
 from maskrcnn.results.proposals import write_proposals
-from stages import ceilings, evaluate
+from stages import ceilings, evaluate, report
+from tests.stages import drawn
 from tests.stages.drawn import write_json
 from tests.stages.scored import make_record
 
@@ -25,15 +26,7 @@ NAMES = ["munster_0 <b>&amp;", "munster_1", "aachen_2"]
 CITIES = ["munster", "munster", "aachen"]
 PLACES = ((np.s_[10:30, 10:40], 26000), (np.s_[30:60, 60:75], 28000), (np.s_[30:60, 90:105], 28001))
 REGIONS = np.array([[10, 10, 30, 40], [0, 0, 5, 5]])
-PARAMS = {
-    "scale": "demo",
-    "data": {"root": "data/city", "format": "cityscapes", "image_shape": [128, 256], "classes": None, "licence": None},
-    "draw": {"images": 2, "min_score": 0.5, "proposals": 1, "confusions": 2, "crops": 4},
-    "splits": {"test": {}},
-    "candidates": {"random": {}},
-    "search": {"sgd": {}},
-    "variants": {"base": {}, "flip": {}},
-}
+PARAMS = drawn.PARAMS | {"data": drawn.PARAMS["data"] | {"image_shape": [128, 256], "licence": None}}
 TABLES = {
     "losses": "variant,epoch,loss,val_loss,val_mask_loss\nbase,1,3.5,2.5,0.5\nbase,2,1.5,2.0,\nflip,1,3.0,2.25,0.25\n",
     "learning_rates": "candidate,learning_rate,epoch,val_loss\nrandom,0.01,1,2.5\nrandom,0.1,1,9000\n",
@@ -62,12 +55,17 @@ def write_study(root: Path) -> None:
     YAML().dump(PARAMS, root / "params.yaml")
     for name, second in (("base", CAR), ("flip", BUS)):
         write_predictions(root / f"predictions/{name}.json", [find(second)] * 2 + [find(second, 0)], SHAPE)
-        write_proposals(
-            root / f"predictions/proposals/{name}.json", {NAMES[0]: np.array([[10, 10, 30, 40], [0, 0, 5, 5]])}
-        )
+        write_proposals(root / f"predictions/proposals/{name}.json", {NAMES[0]: REGIONS})
         evaluate.main(name, root)
     ceilings.main(root)
     write_findings(root)
+
+
+def write_report(root: Path) -> Path:
+    """Writes the study and its report; returns the folder."""
+    write_study(root)
+    report.main(root)
+    return root
 
 
 def find(second: int, count: int = 3) -> Predictions:

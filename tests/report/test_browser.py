@@ -18,8 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from stages.report import main
-from tests.report.study import CATALOGUE, HOSTILE, NAMES, write_study
+from tests.report.study import CATALOGUE, HOSTILE, NAMES, write_report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -33,10 +32,7 @@ WIDE, NARROW = (1440, 900), (390, 844)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("study")
-    write_study(root)
-    main(root)
-    return root
+    return write_report(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,12 @@ import pytest
 from maskrcnn.project.errors import InputError
 from maskrcnn.report.provenance import read_costs
 from stages.report import main
-from tests.report.study import HOSTILE, NAMES, ROOT, write_json, write_study
+from tests.report.study import HOSTILE, NAMES, ROOT, write_json, write_report
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("study")
-    write_study(root)
-    main(root)
-    return root
+    return write_report(tmp_path_factory.mktemp("study"))
 
 
 def read_script(path: Path) -> list[Any]:
