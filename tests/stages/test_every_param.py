@@ -7,6 +7,7 @@ in the assembled network, trainer and batches is tested in tests/learning/test_r
 import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -132,9 +133,14 @@ def read_rules(field: Any) -> dict[str, Any]:
     return rules | ({"multiple_of": field.multiple_of} if hasattr(field, "multiple_of") else {})
 
 
+@cache
+def read_demo() -> dict[str, Any]:
+    return read_yaml(ROOT / "params.yaml")
+
+
 def make_params() -> dict[str, Any]:
     """Returns the demo's params, shortened."""
-    params = read_yaml(ROOT / "params.yaml")
+    params = deepcopy(read_demo())
     params["babysit"] |= {"fall": 0.2}
     params["babysit"]["hyperparameters"] |= {"learning_rate": 1e-3}
     params["babysit"]["schedule"] |= {"epochs": 2}
