@@ -70,16 +70,17 @@ class CompiledModel:
         for weight in self.loss_weights.values():
             weight.assign(1.0)
 
-    def losses(self, batch: dict[str, np.ndarray], training: bool = True) -> tuple[dict[str, MeanLoss], float]:
-        """Returns what the model returns of a batch, and what a step would minimise."""
+    def losses(self, *batches: dict[str, np.ndarray], training: bool = True) -> list[tuple[dict[str, MeanLoss], float]]:
+        """Returns what the model returns of each batch, and what a step would minimise; JAX compiles once a shape."""
         call = partial(self.loss_model.stateless_call, training=training, return_losses=True)
         if keras.backend.backend() == "jax":
             import jax
 
             call = jax.jit(call)
         variables = self.loss_model.trainable_variables, self.loss_model.non_trainable_variables
-        parts, _, terms = call(*([v.value for v in group] for group in variables), batch)
-        return keras.tree.map_structure(np.asarray, parts), sum(map(np.asarray, terms))
+        values = [[variable.value for variable in group] for group in variables]
+        found = [call(*values, batch) for batch in batches]
+        return [(keras.tree.map_structure(np.asarray, parts), sum(map(np.asarray, terms))) for parts, _, terms in found]
 
     def step(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
         """Takes a step and returns what is reported of it."""
@@ -126,7 +127,7 @@ def test_a_step_minimises_the_weighted_sum_and_the_weight_decay(model: CompiledM
     for weight, name in enumerate(LOSS_NAMES):
         model.loss_weights[name].assign(weight)
     model.loss_model.weight_decay.assign(0.5)
-    parts, minimised = model.losses(scene())
+    ((parts, minimised),) = model.losses(scene())
     weighted = sum(weight * parts[name].mean for weight, name in enumerate(LOSS_NAMES))
     np.testing.assert_allclose(parts[DECAY_NAME].mean, 0.5 * np.asarray(decayed_size(network())), rtol=1e-5)
     np.testing.assert_allclose(minimised, weighted + parts[DECAY_NAME].mean, rtol=1e-5)
@@ -134,10 +135,8 @@ def test_a_step_minimises_the_weighted_sum_and_the_weight_decay(model: CompiledM
 
 def test_the_losses_of_a_batch_are_those_of_its_images(model: CompiledModel) -> None:
     batch = make_batch([1, 2, 3, 4], CAP)
-    whole, _ = model.losses(batch, training=False)  # batch norm in training would join the images
-    images = [
-        model.losses({key: value[i : i + 1] for key, value in batch.items()}, training=False)[0] for i in range(4)
-    ]
+    alone = [{key: value[i : i + 1] for key, value in batch.items()} for i in range(4)]
+    whole, *images = (parts for parts, _ in model.losses(batch, *alone, training=False))  # batch norm would join them
     for name in LOSS_NAMES:
         totals = sum(image[name].mean * image[name].count for image in images)
         assert whole[name].count == sum(image[name].count for image in images)
