@@ -26,7 +26,7 @@ NAMES = ["munster_0 <b>&amp;", "munster_1", "aachen_2"]
 CITIES = ["munster", "munster", "aachen"]
 PLACES = ((np.s_[10:30, 10:40], 26000), (np.s_[30:60, 60:75], 28000), (np.s_[30:60, 90:105], 28001))
 REGIONS = np.array([[10, 10, 30, 40], [0, 0, 5, 5]])
-PARAMS = drawn.PARAMS | {"data": drawn.PARAMS["data"] | {"image_shape": [128, 256], "licence": None}}
+PARAMS = drawn.PARAMS | {"data": drawn.PARAMS["data"] | {"image_shape": [128, 256]}}
 TABLES = {
     "losses": "variant,epoch,loss,val_loss,val_mask_loss\nbase,1,3.5,2.5,0.5\nbase,2,1.5,2.0,\nflip,1,3.0,2.25,0.25\n",
     "learning_rates": "candidate,learning_rate,epoch,val_loss\nrandom,0.01,1,2.5\nrandom,0.1,1,9000\n",
