@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,8 +45,9 @@ def main(counts: dict[str, int]) -> dict[str, dict[str, Any]]:
     print(f"{'':12}", *(f"{name:>9}" for name in COLUMNS))
     figures = {}
     for name, count in counts.items():
-        with context.Pool(1) as pool:  # a process for each, for memory is measured at its peak
-            figures[name] = pool.apply(fuzz, (name, count))
+        # A process for each, for memory is measured at its peak; one that crashes raises `BrokenProcessPool` here.
+        with ProcessPoolExecutor(1, context) as pool:
+            figures[name] = pool.submit(fuzz, name, count).result()
         print_row(name, figures[name])
     figures["all"] = sum_up([*figures.values()])
     print_row("all", figures["all"])
