@@ -149,6 +149,11 @@ def _check_dataset(item: h5py.Dataset, name: str, path: Path) -> Tensor:
             f"got the HDF5 filters {filters[:8]} at {shorten(name)}."
         )
     tensor = Tensor(path, item, item.shape or (), item.dtype)
+    if item.chunks is not None and len(item.chunks) != len(tensor.shape):  # reading it would never end
+        raise InputError(
+            f"`{path}` must hold tensors in chunks of as many axes; got {item.chunks} of shape {tensor.shape} "
+            f"at {shorten(name)}."
+        )
     size, limit = tensor.dtype.itemsize, MAX_RATIO * path.stat().st_size
     if max(math.prod(tensor.shape), math.prod(item.chunks or ())) * size > limit:
         raise InputError(

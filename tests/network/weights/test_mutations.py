@@ -1,9 +1,11 @@
 """Random damage to a weight file: it is read, or refused in one message that names it."""
 
+import struct
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 
 from maskrcnn.network.weights.layouts import recognize_layout
 from maskrcnn.network.weights.tensors import open_tensors
@@ -59,3 +61,14 @@ def test_damage_is_read_or_refused_by_name(tmp_path: Path) -> None:
             assert len(str(fault)) < 700
             refused += 1
     assert COUNT / 10 < refused < COUNT  # the damage matters, and not all of it is found
+
+
+def test_chunks_of_more_axes_than_the_tensor_are_refused(tmp_path: Path) -> None:
+    content, path = make_file(tmp_path / "small.h5"), tmp_path / "mutated.h5"
+    shape = struct.pack("<BBB5xQQ", 1, 2, 1, 8, 8)  # version, axes, flags and sizes; reading one axis never ended
+    assert content.count(shape) == 1
+    path.write_bytes(content.replace(shape, shape[:1] + b"\x01" + shape[2:]))
+    with pytest.raises(
+        InputError, match=r"in chunks of as many axes; got \(4, 4\) of shape \(8,\) at rpn_model/shared"
+    ):
+        read_all(path)
