@@ -195,11 +195,16 @@ def show_progress(console: Console, sources: Sequence[Source]) -> Progress:
 def print_tally(tally: Tally, out: Path) -> None:
     """Prints what was found and where it was written."""
     counts = ", ".join(f"{count} {name}" for name, count in tally.objects.most_common())
-    print(f"{tally.photos} images, {tally.objects.total()} objects in {out}/{': ' if counts else ''}{counts}")
+    found = f"{_count(tally.photos, 'image')}, {_count(tally.objects.total(), 'object')}"
+    print(f"{found} in {out}/{': ' if counts else ''}{counts}")
     if tally.broken:
-        print(
-            f"{len(tally.broken)} inputs could not be read: {', '.join(str(one.source.path) for one in tally.broken)}"
-        )
+        names = ", ".join(str(one.source.path) for one in tally.broken)
+        print(f"{_count(len(tally.broken), 'input')} could not be read: {names}")
+
+
+def _count(number: int, noun: str) -> str:
+    """Returns a number with its noun, in the plural unless it is 1."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def choose_classes(class_names: Sequence[str], chosen: Sequence[str] | None) -> list[int]:

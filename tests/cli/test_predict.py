@@ -174,7 +174,7 @@ def test_a_folder_with_a_broken_and_a_rotated_file(
     assert code == 1
     said = capsys.readouterr()
     assert "broken.jpg` is left out: the file ends early" in said.err.replace("\n", "")
-    assert said.out.startswith("19 images, ") and "1 inputs could not be read" in said.out
+    assert said.out.startswith("19 images, ") and "1 input could not be read" in said.out
     kept = {f"{index:02d}" for index in range(18)} | {"rotated"}
     assert {path.stem for path in (out / "pictures").iterdir()} == kept
     assert {path.stem for path in (out / "masks").iterdir()} == kept
