@@ -16,7 +16,7 @@ SIDE_BY_LINE = 700  # mean side of an image / width of its outlines
 STRAIGHT = 0.4  # of a line's width, that an outline may be off: fewer corners take less time
 SMALLEST_WIDTH = 1024  # pixels; smaller images are enlarged, so that labels do not hide them
 
-Outline = Int[np.ndarray, "C 1 2"]  # corners, x and y
+Outline = Int[np.ndarray, "_ 1 2"]  # corners, x and y
 
 
 class Drawn(NamedTuple):

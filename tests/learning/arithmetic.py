@@ -67,6 +67,7 @@ class ArithmeticTrainer(Trainer):
         epochs: int,
         first_epoch: int = 0,
         first_step: int = 0,
+        last_epoch: int | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> pd.DataFrame:
         rows = []

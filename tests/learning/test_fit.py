@@ -210,12 +210,16 @@ LIES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("progress", LIES)
-def test_progress_that_no_training_writes_is_damage(progress: dict, trainer: Trainer, tmp_path: Path) -> None:
+def test_progress_that_no_training_writes_is_damage(
+    progress: dict, trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = Progress(trainer, tmp_path / "history.csv", tmp_path, patience=None, steps=STEPS)
     save_state(made.path, trainer.start, {"rows": [], "step": 1})
     made.resume()
     assert (made.rows, made.step) == ([], 1)
     made.path.unlink()
+    dumps = json.dumps
+    monkeypatch.setattr("maskrcnn.learning.states.json.dumps", lambda value, **_: dumps(value))  # NaN is written too
     save_state(made.path, trainer.start, progress)
     with pytest.raises(InputError, match=r"these files are damaged: `.*last\.npz` \(InputError: its "):
         made.resume()

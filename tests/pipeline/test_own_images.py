@@ -16,11 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of DVC, and none of git, with the pipeline's code."""
+    """A repository of DVC, and none of git, with the pipeline's code and the weights that the demo starts from."""
     root = tmp_path_factory.mktemp("code")
-    for name in ("maskrcnn", "stages"):
+    for name in ("maskrcnn", "stages", "pins"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", root)
+    (root / "models").mkdir()
+    shutil.copy(ROOT / "models/pretrained.h5", root / "models")
     assert dvc(root, "init", "--quiet", "--no-scm").returncode == 0
     return root
 

@@ -13,6 +13,7 @@ data:
   format: cityscapes
   image_shape: {shape}
   classes:
+  licence:
 synthesize:
   town:
     seed: 7
