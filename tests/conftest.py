@@ -43,12 +43,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes JAX compile faster: the tests spend most of their time on it, and run what is compiled a few times.
-
-    Machine code is not optimised; a program that a test of an earlier run compiled is taken from pytest's cache.
-    """
+    """Lets JAX take a program that a test of an earlier run, or of another process, compiled from pytest's cache."""
     if os.environ.get("KERAS_BACKEND") == "jax":
-        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
