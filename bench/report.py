@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # stages/ is no installed package
+
 from maskrcnn.data.records import Record, build_record, write_records
 from maskrcnn.project.files import write_text
 from maskrcnn.readers.cityscapes import CITYSCAPES, read_frames

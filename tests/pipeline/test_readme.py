@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 README, SCALE = ROOT / "README.md", ROOT / "docs/scale.md"
 RESULTS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 MEASURED = re.compile(r"(<!-- gpu: .*? -->\n).*?(<!-- end of gpu -->)", re.DOTALL)
+PRECISION = re.compile(r"(<!-- precision: .*? -->\n).*?(<!-- end of precision -->)", re.DOTALL)
 COLUMNS = {"AP50": "AP50", "rAP": "rAP"} | {name: f"cAP_{name}" for name in CLASS_NAMES[1:]}
 
 
@@ -37,7 +38,7 @@ def make_table() -> str:
 def tabulate_devices() -> str:
     """Returns a Markdown table of what `bench/gpu.py` measured, for each device."""
     parts = []
-    for path in sorted((ROOT / "bench/results").glob("*_jax.json")):
+    for path in sorted((ROOT / "bench/results").glob("nvidia_*_jax.json")):
         measured = json.loads(path.read_text())
         title = f"On one {measured['device']} (JAX {measured['jax']}, {measured['date']}), images of 1024x2048"
         lines = [["figure", "ms", "images/s", "peak GB"], ["---"] * 4]
@@ -46,6 +47,24 @@ def tabulate_devices() -> str:
         note = f" ({measured['note']})" if "note" in measured else ""
         parts.append(f"{title}{note}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
     return "\n".join(parts)
+
+
+def tabulate_precision() -> str:
+    """Returns a Markdown table of what `bench/precision.py` measured: mean and standard deviation over the seeds."""
+    lines = [["backend", "precision", "seeds", "AP50", "rAP"], ["---"] * 5]
+    for path in sorted((ROOT / "bench/results").glob("precision_*.json")):
+        measured = json.loads(path.read_text())
+        for precision in ("float32", "mixed_bfloat16"):
+            figures = measured[precision]
+            scores = [f"{figures[f'{name}_mean']:.3f} ± {figures[f'{name}_stdev']:.3f}" for name in ("AP50", "rAP")]
+            lines.append([measured["backend"], precision, str(len(figures["runs"])), *scores])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def fill_scale(text: str) -> str:
+    """Returns the text of docs/scale.md with the tables between their marks."""
+    text = replace_between(MEASURED, text, tabulate_devices())
+    return replace_between(PRECISION, text, tabulate_precision())
 
 
 def fill_in(readme: str) -> str:
@@ -67,8 +86,7 @@ def test_numbers_are_those_of_the_metrics() -> None:
 
 def test_figures_of_devices_are_those_of_the_bench() -> None:
     text = SCALE.read_text()
-    found = replace_between(MEASURED, text, tabulate_devices())
-    assert text == found, f"`python {Path(__file__).relative_to(ROOT)}` writes the figures anew"
+    assert text == fill_scale(text), f"`python {Path(__file__).relative_to(ROOT)}` writes the figures anew"
 
 
 def test_ratios_are_those_of_the_bench() -> None:
@@ -94,4 +112,4 @@ def test_readme_is_short() -> None:
 
 if __name__ == "__main__":
     write_text(README, fill_in(README.read_text()))
-    write_text(SCALE, replace_between(MEASURED, SCALE.read_text(), tabulate_devices()))
+    write_text(SCALE, fill_scale(SCALE.read_text()))
