@@ -9,12 +9,15 @@ Writes bench/results/anchor_ties.json.
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from precision import REPOSITORY, run, summarize
 from ruamel.yaml import YAML
+
+sys.path.insert(0, str(REPOSITORY))  # stages/ is no installed package
 
 from maskrcnn.data.records import read_records
 from maskrcnn.results.predictions import read_predictions
