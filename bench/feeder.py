@@ -146,15 +146,15 @@ def summarize(served: list[tuple[float, float]], by_one: list[tuple[float, float
     }
 
 
-def make_photos(root: Path) -> Records:
-    """Writes noisy PNG files of about 2.3 MB and their records, and returns the split."""
+def make_photos(root: Path, shape: tuple[int, int] = SHAPE) -> Records:
+    """Writes noisy PNG files, of about 2.3 MB at 1024x2048, and their records, and returns the split."""
     records = []
     for number in range(PHOTOS):
         dice = np.random.default_rng(number)
-        smooth = cv2.resize(dice.integers(0, 128, (32, 64), np.uint8), SHAPE[::-1])[..., None]
-        cv2.imwrite(str(root / f"street_{number}.png"), smooth + dice.integers(0, 3, (*SHAPE, 3), np.uint8))
-        records.append(make_record(f"street_{number}", dice))
-    return write_split(root, records)
+        smooth = cv2.resize(dice.integers(0, 128, (32, 64), np.uint8), shape[::-1])[..., None]
+        cv2.imwrite(str(root / f"street_{number}.png"), smooth + dice.integers(0, 3, (*shape, 3), np.uint8))
+        records.append(make_record(f"street_{number}", dice, shape))
+    return write_split(root, records, shape)
 
 
 def make_split(root: Path) -> Records:
@@ -165,17 +165,17 @@ def make_split(root: Path) -> Records:
     return write_split(root, [make_record("street", dice)])
 
 
-def make_record(name: str, dice: np.random.Generator) -> Record:
-    """Returns a record of instances at random places."""
-    corners = dice.integers(0, (900, 1800), (INSTANCES, 2), np.int32)
-    sizes = dice.integers(10, 100, (INSTANCES, 2), np.int32)
+def make_record(name: str, dice: np.random.Generator, shape: tuple[int, int] = SHAPE) -> Record:
+    """Returns a record of instances at random places, of a hundredth to a tenth of the image's height."""
+    sizes = dice.integers(shape[0] // 100, shape[0] // 10, (INSTANCES, 2), np.int32)
+    corners = dice.integers(0, np.array(shape) - sizes, dtype=np.int32)
     return Record(
         name=name,
         image_path=f"{name}.png",
         boxes=np.concatenate([corners, corners + sizes], axis=1),
         class_ids=dice.integers(1, 11, INSTANCES).astype(np.int32),
         is_crowd=np.zeros(INSTANCES, bool),
-        areas=dice.integers(50, 5000, INSTANCES).astype(np.int32),
+        areas=sizes.prod(axis=1),
         mini_masks=dice.random((INSTANCES, *MINI_MASK_SHAPE)) > 0.5,
         instance_ids=(26000 + np.arange(INSTANCES)).astype(np.int32),
         dropped=0,
@@ -183,9 +183,9 @@ def make_record(name: str, dice: np.random.Generator) -> Record:
     )
 
 
-def write_split(root: Path, records: list[Record]) -> Records:
+def write_split(root: Path, records: list[Record], shape: tuple[int, int] = SHAPE) -> Records:
     """Writes records and reads them again."""
-    write_records(root / "split.npz", records, SHAPE, MINI_MASK_SHAPE, "stretch", CITYSCAPES)
+    write_records(root / "split.npz", records, shape, MINI_MASK_SHAPE, "stretch", CITYSCAPES)
     return read_records(root / "split.npz")
 
 

@@ -61,8 +61,12 @@ def list_figures() -> list[str]:
     ]
 
 
-def main(only: str, backend: str, minutes: float) -> None:
-    """Measures the figures that match and writes them beside those that the file already holds."""
+def main(only: str, backend: str, minutes: float) -> int:
+    """Measures the figures that match and writes them beside those that the file already holds.
+
+    Returns:
+        How many figures failed.
+    """
     started = time.monotonic()
     figures = [name for name in list_figures() if re.search(only, name)]
     if find_spec("torchvision") is None:
@@ -85,17 +89,26 @@ def main(only: str, backend: str, minutes: float) -> None:
             return run_side(name, flags, environment, min(TIME_LIMIT, left))
 
         device = measure("ours-ceilings")
+        if "error" in device:
+            raise SystemExit(device["error"])
         if "cpu" in device["device"].lower():
             print("This machine has no GPU: everything runs at a small size, and no figure means anything.")
             environment["BENCH_SMALL"] = "1"
-        path = RESULTS / f"{re.sub('[^a-z0-9]+', '_', device['device'].lower())}_{backend}.json"
+        folder = folder if "BENCH_SMALL" in environment else RESULTS
+        path = Path(folder) / f"{re.sub('[^a-z0-9]+', '_', device['device'].lower())}_{backend}.json"
         compiled = [name for name in figures if name.startswith(OURS) and not name.endswith("-files")]
         with ThreadPoolExecutor(COMPILING) as pool:
             list(track(pool.map(lambda name: measure(name, "--compile"), compiled), "Compiling", total=len(compiled)))
         with ThreadPoolExecutor(STARTING) as pool:
             for name, figure in track(zip(figures, pool.map(measure, figures), strict=True), "Timing", len(figures)):
                 write(path, {"backend": backend, **device}, name, figure)
-    print(f"Wrote {path}.")
+        written = json.loads(path.read_text())["figures"]
+    failed = [name for name in figures if "error" in written[name]]
+    for name in failed:
+        print(f"{name} failed: {written[name]['error']}")
+    if "BENCH_SMALL" not in environment:
+        print(f"Wrote {path}.")
+    return len(failed)
 
 
 def run_side(name: str, flags: tuple[str, ...], environment: dict[str, str], limit: float) -> dict:
@@ -142,4 +155,4 @@ if __name__ == "__main__":
     parser.add_argument("--backend", default="jax", choices=("jax", "tensorflow"))
     parser.add_argument("--minutes", default=60.0, type=float, help="time for all; what does not fit is left out")
     options = parser.parse_args()
-    main(options.only, options.backend, options.minutes)
+    sys.exit(main(options.only, options.backend, options.minutes) > 0)

@@ -16,6 +16,7 @@ import numpy as np
 from street import CLASS_COUNT, SHAPE, SMALL, STEPS, TRUTH_SLOTS, WARM_UPS, device_alone, make_batch
 
 from maskrcnn.data.batches import Batches
+from maskrcnn.data.detections import ImageDetections
 from maskrcnn.inference import detect_batch
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.network.model import MaskRCNN, build_mask_rcnn
@@ -52,7 +53,7 @@ def main(name: str, compiles: bool) -> dict:
     if work == "inference":
         return detect(network, batch_size, steps)
     if "files" not in extra:
-        return train(network, Constant(batch_size, steps), batch_size)
+        return train(network, Constant(make_batch(batch_size), steps), batch_size)
     with tempfile.TemporaryDirectory() as folder:
         return train_on_files(network, batch_size, Path(folder))
 
@@ -61,13 +62,13 @@ class Constant(keras.utils.PyDataset):
     """The same batch again and again: what feeding costs at least.
 
     Args:
-        batch_size: Images in a batch.
+        batch: The batch.
         steps: Batches in an epoch.
     """
 
-    def __init__(self, batch_size: int, steps: int):
+    def __init__(self, batch: dict[str, np.ndarray], steps: int):
         super().__init__()
-        self.batch, self.steps, self.epoch, self.batch_size = make_batch(batch_size), steps, 0, batch_size
+        self.batch, self.steps, self.epoch, self.batch_size = batch, steps, 0, len(batch["images"])
 
     def __len__(self) -> int:
         return self.steps
@@ -111,19 +112,30 @@ def train(network: MaskRCNN, batches: Constant | Batches, batch_size: int) -> di
 
 
 def train_on_files(network: MaskRCNN, batch_size: int, folder: Path) -> dict:
-    """Returns what a step takes that is fed with PNG files through `Batches`, and how busy the GPU is meanwhile."""
+    """Returns what a step takes that is fed with PNG files through `Batches`, and how busy the GPU is meanwhile.
+
+    `share_of_constant` compares its rate with that of the first of these batches again and again, in the same process:
+    other images can give the network another number of boxes to compare.
+    """
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from feeder import make_photos
 
     steps = WARM_UPS + (3 if SMALL else 100)
-    records = make_photos(folder)
+    records = make_photos(folder, SHAPE)
     batches = Batches(
         records, folder, batch_size=batch_size, instance_cap=TRUTH_SLOTS, steps=steps, seed=1, augment={"flip": 0.5}
     )
+    constant = train(network, Constant(batches[0][0], steps), batch_size)
     with busy_share() as shares:
         figure = train(network, batches, batch_size)
     batches.read_ahead.close()
-    return {**figure, "threads": batches.read_ahead.workers, "gpu_busy": round(mean(shares), 3) if shares else None}
+    return {
+        **figure,
+        "first_step_after_s": constant["first_step_after_s"],
+        "share_of_constant": round(constant["ms"] / figure["ms"], 3),
+        "threads": batches.read_ahead.workers,
+        "gpu_busy": round(mean(shares), 3) if shares else None,
+    }
 
 
 class busy_share:
@@ -146,19 +158,26 @@ class busy_share:
 
 
 def detect(network: MaskRCNN, batch_size: int, steps: int) -> dict:
-    """Returns what the detection of 100 objects in each image takes, with their masks at image size."""
+    """Returns what the detection of 100 objects in each image takes, with their masks at image size.
+
+    `detect_ms` is without these masks, which the host makes; random weights give boxes as large as the image.
+    """
     images = make_batch(batch_size)["images"]
 
-    def find() -> int:
-        return sum(len(found.masks) for found in detect_batch(network, images, min_confidence=0.0))
+    def find() -> list[ImageDetections]:
+        return detect_batch(network, images, min_confidence=0.0)
+
+    def find_masks() -> int:
+        return sum(len(found.masks) for found in find())
 
     if steps == 1:
-        return {"objects": find()}
+        return {"objects": find_masks()}
     with device_alone() as waited:
-        found = find()
+        found = find_masks()
         figure = {"first_step_after_s": round(time.time() - STARTED - waited, 1), "objects": found}
-        ms = measure(find, steps - WARM_UPS)
-    return {"ms": round(ms, 2), "images_per_s": round(1e3 * batch_size / ms, 2), **figure, "peak_gb": peak_memory()}
+        detect_ms, ms = (measure(work, steps - WARM_UPS) for work in (find, find_masks))
+    speeds = {"ms": round(ms, 2), "images_per_s": round(1e3 * batch_size / ms, 2), "detect_ms": round(detect_ms, 2)}
+    return {**speeds, **figure, "peak_gb": peak_memory()}
 
 
 def measure(work: Callable[[], object], repeats: int) -> float:

@@ -66,16 +66,6 @@ def roi_levels(
     return ops.cast(ops.clip(levels, FINEST_LEVEL, COARSEST_LEVEL), "int32")
 
 
-def crop_and_resize(
-    features: Float[Array, "B H W C"], boxes_norm: Float[Array, "B R 4"], size: tuple[int, int]
-) -> Float[Array, "B R {size[0]} {size[1]} C"]:
-    """Crops every image's own boxes out of its feature map."""
-    num_boxes, channels = boxes_norm.shape[1], features.shape[-1]
-    images = ops.repeat(ops.arange(ops.shape(boxes_norm)[0]), num_boxes)
-    crops = crop_and_resize_flat(features, ops.reshape(boxes_norm, (-1, 4)), images, size)
-    return ops.reshape(crops, (-1, num_boxes, *size, channels))
-
-
 def crop_and_resize_flat(
     features: Shaped[Array, "M H W C"],
     boxes_norm: Float[Array, "N 4"],
@@ -102,29 +92,50 @@ def _native_crops(
     indices: Int[Array, "N"],
     size: tuple[int, int],
 ) -> Float[Array, "N {size[0]} {size[1]} C"]:
-    """Crops by TensorFlow's kernel.
+    native = _with_exact_gradient(
+        lambda maps: _run_kernel(maps[0], boxes_norm, indices, size),
+        lambda maps: _portable_crops(maps[0], boxes_norm, indices, size),
+    )
+    return native([features])
 
-    The threads of the kernel's gradient overwrite each other's sums: with two threads, entries were wrong by up to a
-    fifth of the largest. TF_DETERMINISTIC_OPS, which `deterministic: true` sets, allows the kernel one thread.
-    Otherwise the gradient is that of the gather.
+
+def _run_kernel(
+    features: Shaped[Array, "M H W C"],
+    boxes_norm: Float[Array, "N 4"],
+    indices: Int[Array, "N"],
+    size: tuple[int, int],
+) -> Float[Array, "N {size[0]} {size[1]} C"]:
+    """Crops by TensorFlow's kernel, whose gradient is exact on one thread only; see `_with_exact_gradient`."""
+    import tensorflow as tf
+
+    return tf.image.crop_and_resize(tf.cast(features, tf.float32), tf.stop_gradient(boxes_norm), indices, size)
+
+
+def _with_exact_gradient(
+    native: Callable[[Sequence[Array]], Array], portable: Callable[[Sequence[Array]], Array]
+) -> Callable[[Sequence[Array]], Array]:
+    """Returns `native`, a function of feature maps, with the gradient of `portable`, which computes the same values.
+
+    The threads of the gradient of TensorFlow's kernel overwrite each other's sums: with two threads, entries were wrong
+    by up to a fifth of the largest. TF_DETERMINISTIC_OPS, which `deterministic: true` sets, allows the kernel one
+    thread; there its own gradient is exact, and the fastest.
     """
     import tensorflow as tf
 
-    features, boxes_norm = tf.cast(features, tf.float32), tf.stop_gradient(boxes_norm)
     if os.environ.get("TF_DETERMINISTIC_OPS") == "1":
-        return tf.image.crop_and_resize(features, boxes_norm, indices, size)
+        return native
 
     @tf.custom_gradient
-    def crop(features: Array) -> tuple[Array, Callable[[Array], Array]]:
-        def gradient(upstream: Array) -> Array:
+    def crop(*maps: Array) -> tuple[Array, Callable[[Array], Sequence[Array]]]:
+        def gradient(upstream: Array) -> Sequence[Array]:
             with tf.GradientTape() as tape:
-                tape.watch(features)
-                crops = _portable_crops(features, boxes_norm, indices, size)
-            return tape.gradient(crops, features, upstream)
+                tape.watch(maps)
+                crops = portable(maps)
+            return tape.gradient(crops, maps, upstream)
 
-        return tf.image.crop_and_resize(features, boxes_norm, indices, size), gradient
+        return native(maps), gradient
 
-    return crop(features)
+    return lambda maps: crop(*maps)
 
 
 def _portable_crops(
@@ -145,13 +156,21 @@ def _native_roi_align(
     indices: Int[Array, "B R"],
     size: tuple[int, int],
 ) -> Float[Array, "B R {size[0]} {size[1]} C"]:
+    """Crops the regions of each level by TensorFlow's kernel; the gradient is that of one gather for all levels."""
+    num_boxes, channels = boxes_norm.shape[1], pyramid[0].shape[-1]
+    images = ops.repeat(ops.arange(ops.shape(boxes_norm)[0]), num_boxes)
     # A region outside of the map gives 0 and costs little, so the sum over the levels selects the right one.
     outside = ops.convert_to_tensor([2.0, 2.0, 3.0, 3.0], "float32")
-    crops = [
-        crop_and_resize(features, ops.where((indices == index)[..., None], boxes_norm, outside), size)
-        for index, features in enumerate(pyramid)
+    level_boxes = [
+        ops.reshape(ops.where((indices == index)[..., None], boxes_norm, outside), (-1, 4))
+        for index in range(len(pyramid))
     ]
-    return sum(crops[1:], crops[0])
+
+    def native(maps: Sequence[Array]) -> Array:
+        crops = [_run_kernel(*pair, images, size) for pair in zip(maps, level_boxes, strict=True)]
+        return ops.reshape(sum(crops[1:], crops[0]), (-1, num_boxes, *size, channels))
+
+    return _with_exact_gradient(native, lambda maps: _portable_roi_align(maps, boxes_norm, indices, size))(pyramid)
 
 
 def _portable_roi_align(

@@ -10,7 +10,6 @@ from maskrcnn.network.ops.boxes import IMAGE_WINDOW, clip_boxes
 from maskrcnn.network.ops.roi_align import (
     _portable_crops,
     _portable_roi_align,
-    crop_and_resize,
     crop_and_resize_flat,
     roi_align,
     roi_levels,
@@ -134,16 +133,6 @@ def test_truth_masks_are_cropped_each_by_its_own_box(crop):
     # samples at columns 0, 2.3, 4.7 and 7 of the first mask, all of the second
     np.testing.assert_allclose(ops.convert_to_numpy(crops)[0, :, :, 0], [[0, 0, 1, 1]] * 4, atol=1e-6)
     np.testing.assert_allclose(ops.convert_to_numpy(crops)[1], 1, atol=1e-6)
-
-
-def test_every_image_is_cropped_by_its_own_boxes():
-    rng = np.random.default_rng(1)
-    features, boxes = rng.standard_normal((3, 9, 13, 2)).astype(np.float32), random_boxes(rng, 3, 4)
-    crops = ops.convert_to_numpy(crop_and_resize(*map(ops.convert_to_tensor, (features, boxes)), (3, 5)))
-    assert crops.shape == (3, 4, 3, 5, 2)
-    for image in range(3):
-        expected = [brute_force(features[image], box, (3, 5)) for box in boxes[image]]
-        np.testing.assert_allclose(crops[image], expected, atol=2e-5)
 
 
 @crop_both_ways
