@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,7 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Starts every test with the same dice; Keras' too, where a test has imported it."""
+    """Starts every test with the same dice.
+
+    Keras draws its seeds from Python's generator. `keras.utils.set_random_seed` would also import TensorFlow and set
+    its global seed, from which nothing is drawn; and then TensorFlow optimises every graph once more.
+    """
+    random.seed(2021)
     np.random.seed(2021)
-    if keras := sys.modules.get("keras"):
-        keras.utils.set_random_seed(2021)

@@ -29,11 +29,8 @@ SAMPLING = Sampling(num_proposals=300, num_anchors=1000, num_rois=24, positive_f
 
 
 @pytest.fixture(autouse=True)
-def seeded() -> None:
-    """Starts every test with the network as it was made.
-
-    Nothing else is random here; and TensorFlow's global seed would make it optimise the step's graph once more.
-    """
+def untrained() -> None:
+    """Starts every test with the network as it was made."""
     reset()
 
 
