@@ -49,7 +49,8 @@ def make_table(rows: Iterable[Row], variant: str) -> Table:
         rows: Of `dvc.api.exp_show`: the working tree, the last commit, the experiments.
         variant: Whose scores.
     """
-    table = Table("experiment", box=box.SIMPLE)
+    caption = f"Scores of the variant {variant}; --variant NAME shows those of another one."
+    table = Table("experiment", box=box.SIMPLE, caption=caption, caption_justify="left")
     for score in SCORES:
         table.add_column(score, justify="right")
     table.add_column("what it changes", overflow="fold")

@@ -25,12 +25,16 @@ def show(variant: str) -> str:
 
 
 def test_each_experiment_has_its_scores_and_changes() -> None:
-    *_, line, _, _ = (text.split() for text in show("base").split("\n"))
+    *_, line, _, _, _ = (text.split() for text in show("base").split("\n"))
     assert line == ["fast", "0.7500", "0.3713", "-", "-", "select.learning_rate:", "0.01"]
 
 
 def test_the_variant_is_chosen() -> None:
     assert "0.2500" in show("flip") and "0.7418" not in show("flip")
+
+
+def test_it_is_said_whose_scores_they_are() -> None:
+    assert "Scores of the variant flip; --variant NAME shows those of another one." in show("flip")
 
 
 def test_it_fits_into_a_terminal() -> None:
