@@ -10,7 +10,7 @@ from keras import backend, ops
 
 from maskrcnn.network.ops.boxes import IMAGE_WINDOW, clip_boxes, decode_deltas, encode_deltas, pairwise_iou
 from maskrcnn.network.ops.proposals import batched_nms, separate_classes
-from maskrcnn.network.ops.roi_align import crop_and_resize, roi_align
+from maskrcnn.network.ops.roi_align import crop_and_resize_flat, roi_align
 from maskrcnn.project.notation import Array
 
 
@@ -28,7 +28,7 @@ def example() -> dict[str, Array]:
         "iou": pairwise_iou(boxes, boxes),
         "indices": indices,
         "valid": valid,
-        "crops": crop_and_resize(pyramid[0], boxes, (7, 7)),
+        "crops": crop_and_resize_flat(pyramid[0], boxes[0], ops.arange(60) % 2, (7, 7)),
         "aligned": roi_align(pyramid, boxes, (7, 7), (64, 128), 32),
     }
 
