@@ -128,12 +128,12 @@ def train_on_files(network: MaskRCNN, batch_size: int, folder: Path) -> dict:
     constant = train(network, Constant(batches[0][0], steps), batch_size)
     with busy_share() as shares:
         figure = train(network, batches, batch_size)
-    batches.read_ahead.close()
+    batches.close()
     return {
         **figure,
         "first_step_after_s": constant["first_step_after_s"],
         "share_of_constant": round(constant["ms"] / figure["ms"], 3),
-        "threads": batches.read_ahead.workers,
+        "threads": batches.samples_ahead.workers,
         "gpu_busy": round(mean(shares), 3) if shares else None,
     }
 

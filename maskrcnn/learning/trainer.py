@@ -11,6 +11,7 @@ import pandas as pd
 from numpy import ndarray
 
 from maskrcnn.data.batches import Batches, Rest
+from maskrcnn.learning.callbacks import Callbacks
 from maskrcnn.learning.epochs import Row
 from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
@@ -119,25 +120,36 @@ class Trainer:
             Divergence: if a loss becomes NaN or infinite, in training or validation.
         """
         watch = Watch(last_epoch or epochs, len(training), training.batch_size, first_step)
-        fit = partial(
-            self.loss_model.fit,
-            validation_data=validation,
-            shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
-            verbose=0,  # the watch prints; Keras' progress bar would wait for the device in every step
-        )
         self.loss_model.stop_training = False
         if first_step:  # Keras fixes the length of an epoch, and it empties the means when an epoch begins
             training.epoch = first_epoch
             refill = keras.callbacks.LambdaCallback(on_epoch_begin=partial(self._write_means, self._read_means()))
-            rest, callbacks_now = Rest(training, first_step), [refill, watch, *callbacks]
-            fit(rest, initial_epoch=first_epoch, epochs=first_epoch + 1, callbacks=callbacks_now)
+            rest = Rest(training, first_step)
+            self._fit(rest, validation, first_epoch, first_epoch + 1, [refill, watch, *callbacks])
             first_epoch += 1
         if first_epoch < epochs and not self.loss_model.stop_training:
             training.epoch = first_epoch
-            fit(training, initial_epoch=first_epoch, epochs=epochs, callbacks=[watch, *callbacks])
+            self._fit(training, validation, first_epoch, epochs, [watch, *callbacks])
         if watch.divergence:
             raise watch.divergence
         return pd.DataFrame(watch.rows)
+
+    def _fit(
+        self,
+        training: Batches | Rest,
+        validation: Batches,
+        first_epoch: int,
+        epochs: int,
+        callbacks: list[keras.callbacks.Callback],
+    ) -> None:
+        self.loss_model.fit(
+            training,
+            validation_data=validation,
+            initial_epoch=first_epoch,
+            epochs=epochs,
+            callbacks=Callbacks(callbacks, self.loss_model, epochs, steps=len(training)),
+            shuffle=False,  # the stream is shuffled already, in an order that its seed fixes
+        )
 
     def evaluate(self, batches: Batches) -> Row:
         """Returns the mean losses over some images, without learning from them."""

@@ -37,7 +37,8 @@ class Watch(keras.callbacks.Callback):
     the device has long computed, and at the end of the epoch the rest.
 
     Keras' `TerminateOnNaN` and its progress bar read the losses of every step, and `TerminateOnNaN` checks neither the
-    validation nor the single losses. This callback does not raise: Keras would not end the thread that feeds it.
+    validation nor the single losses. This callback does not raise: Keras would not end the thread that feeds it. It
+    must be called through `maskrcnn.learning.callbacks.Callbacks`, for Keras' list of callbacks reads them too.
 
     Args:
         epochs: Of the training.
@@ -72,13 +73,23 @@ class Watch(keras.callbacks.Callback):
         self.unread, self.done = self.unread[self.due :], self.done + self.due
         self.due, self.last_read = len(self.unread), time.monotonic()
 
+    def on_test_begin(self, logs: Figures | None = None) -> None:
+        self._read_rest()
+
     def on_epoch_end(self, epoch: int, logs: Figures | None = None) -> None:
         if sys.stdout.isatty():
             print("\r\033[K", end="", flush=True)
-        self._check([*self.unread, logs or {}])
+        self._read_rest()
+        self._check([logs or {}])
         if self.divergence is None:
             self.rows.append(make_row(epoch, logs))
             print(self._describe(self.rows[-1]), flush=True)
+
+    def _read_rest(self) -> None:
+        """Waits for the last step of the epoch: until here the device may be some steps behind."""
+        if self.unread:
+            self._check(self.unread)
+            self.done, self.unread, self.last_step = self.done + len(self.unread), [], time.monotonic()
 
     def _check(self, figures: Sequence[Figures]) -> None:
         """Stops training if the last of some figures are not finite, and finds the first step whose were not.

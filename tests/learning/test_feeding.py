@@ -1,5 +1,6 @@
 """What Keras' `fit` is fed with: the same bits for every number of threads, in order, and after an interruption."""
 
+import gc
 from hashlib import sha256
 from pathlib import Path
 from threading import enumerate as enumerate_threads
@@ -111,6 +112,7 @@ def test_an_interrupted_training_leaves_nothing_behind(workers: int, folder: Pat
 
 
 def test_interrupted_trainings_leave_no_threads(folder: Path) -> None:
+    gc.collect()  # ends the threads of earlier tests
     batches = stream(folder, workers=2, steps=50)
     counts = []
     for _ in range(3):

@@ -361,7 +361,7 @@ def test_a_batch_norm_cannot_be_live_in_parts_on_devices_of_tensorflow(
 def test_the_feeder_reads_both_splits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe_module, "_build_trainer", lambda *_: None)
     _, *streams = assemble(ONE, root, Feeder(workers=3, cache=True))
-    assert [batches.read_ahead.workers for batches in streams] == [3, 3]
+    assert [batches.samples_ahead.workers for batches in streams] == [3, 3]
     assert not list(root.rglob(".image_cache/*"))
     for batches in streams:
         batches[0]

@@ -1,5 +1,6 @@
 """Repeated training on one traced step, resuming, divergence."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -50,6 +51,18 @@ def test_every_epoch_has_its_losses(uninterrupted: tuple) -> None:
         parts = rows[[f"{prefix}{name}" for name in (*LOSS_NAMES, DECAY_NAME)]].sum(axis=1)
         np.testing.assert_allclose(rows[f"{prefix}loss"], parts, rtol=1e-6)
         assert (rows[f"{prefix}{DECAY_NAME}"] > 0).all()
+
+
+def test_callbacks_get_the_losses_of_a_step_unread(trainer: Trainer, split: tuple) -> None:
+    got: dict[str, list] = {"train": [], "test": []}
+    keep = keras.callbacks.LambdaCallback()
+    keep.on_train_batch_end = lambda batch, logs: got["train"].append(logs)
+    keep.on_test_batch_end = lambda batch, logs: got["test"].append(logs)
+    trainer.reset(SLOW)
+    trainer.learn(*split, epochs=1, callbacks=[keep])
+    assert [len(got["train"]), len(got["test"])] == [STEPS, len(split[1])]
+    for logs in got["train"] + got["test"]:
+        assert logs and all(keras.ops.is_tensor(figure) for figure in logs.values())
 
 
 def test_resuming_from_a_state_is_exact(

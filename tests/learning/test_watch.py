@@ -65,7 +65,7 @@ def test_losses_are_read_once_a_second_and_a_second_late(clock: Clock) -> None:
     assert Figure.reads == 61
     assert 16 <= len(watch.unread) <= 32
     watch.on_epoch_end(2, {"loss": 1.0, "val_loss": 3.0})
-    assert Figure.reads == 61
+    assert Figure.reads == 62
     assert watch.rows == [{"epoch": 3, "loss": 1.0, "val_loss": 3.0}]
     assert watch.divergence is None
 
@@ -117,6 +117,23 @@ def test_a_terminal_shows_step_rate_and_loss(
 def test_a_log_has_a_line_for_each_epoch(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watch = make_watch(50)
     take_steps(watch, clock, [1.0] * 50, seconds=0.0625)
+    watch.on_test_begin()
     clock.now += 2  # of validation
     watch.on_epoch_end(2, {"loss": 1.0, "val_loss": 3.0, "mask_loss": 0.5})
     assert capsys.readouterr().out == "Epoch 3/4: loss 1.0000, val_loss 3.0000, 32.0 images/s, 5 s\n"
+
+
+def test_the_rate_counts_until_the_device_has_done_the_last_step(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Slow(Figure):
+        def __float__(self) -> float:
+            clock.now += 3  # seconds that the device is behind
+            return self.value
+
+    watch = make_watch(10)
+    take_steps(watch, clock, [1.0] * 9, seconds=0.0625)
+    clock.now += 0.4375
+    watch.on_train_batch_end(9, {"loss": Slow(1.0)})
+    watch.on_epoch_end(2, {"loss": 1.0})
+    assert capsys.readouterr().out == "Epoch 3/4: loss 1.0000, 5.0 images/s, 4 s\n"
