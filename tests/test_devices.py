@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, build_loss_model, set_learning_layers
+from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.network.ops import uses_native_kernels
 from maskrcnn.project.config import Hyperparameters
@@ -95,7 +95,7 @@ def make_loss_model(variant: str, jit_compile: bool = False) -> LossModel:
     """Returns the compiled training step of a variant."""
     layers, optimizer, live_batch_norm = VARIANTS[variant]
     set_learning_layers(network(), layers)
-    loss_model = build_loss_model(network(), batch(), **SAMPLING, live_batch_norm=live_batch_norm)
+    loss_model = LossModel(network(), **SAMPLING, live_batch_norm=live_batch_norm)
     loss_model.compile(make_optimizer(optimizer), jit_compile=jit_compile)
     loss_model.optimizer.build(loss_model.trainable_variables)
     set_hyperparameters(loss_model.optimizer, Hyperparameters(optimizer, 1.0, momentum=0.9, weight_decay=0.0))

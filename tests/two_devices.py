@@ -13,7 +13,7 @@ import numpy as np
 
 from maskrcnn.inference import detect_batch
 from maskrcnn.learning.fit import Progress, train
-from maskrcnn.learning.loss_model import LossModel, build_loss_model
+from maskrcnn.learning.loss_model import LossModel
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.learning.recipe import RANDOM, Recipe
 from maskrcnn.network.devices import share_images, spread
@@ -54,7 +54,7 @@ def step(live_batch_norm: bool, devices: int) -> dict[str, np.ndarray]:
     """
     with spread(devices):
         network = make_network()
-        loss_model = build_loss_model(network, uneven_batch(), live_batch_norm=live_batch_norm, num_rois=24)
+        loss_model = LossModel(network, live_batch_norm=live_batch_norm, num_rois=24)
         loss_model.compile(make_optimizer(STEP.optimizer))
         loss_model.optimizer.build(loss_model.trainable_variables)
     set_hyperparameters(loss_model.optimizer, STEP)

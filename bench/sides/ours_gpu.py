@@ -49,7 +49,7 @@ def main(name: str, compiles: bool) -> dict:
         remat="remat" in extra,
         **(SMALL_NETWORK if SMALL else {"backbone": backbone}),
     )
-    batch_size, steps = int(size[1:]), 1 if compiles else WARM_UPS + STEPS
+    batch_size, steps = int(size[1:]), 1 if compiles or work == "start" else WARM_UPS + STEPS
     if work == "inference":
         return detect(network, batch_size, steps)
     if "files" not in extra:

@@ -63,7 +63,7 @@ def examine(root: Path) -> Iterator[Finding]:
 
 def examine_study(root: Path) -> Iterator[Finding]:
     """Yields what `params.yaml` needs of this machine; only its faults where it is not valid."""
-    from maskrcnn.readers.study import check_settings, find_image_faults  # imgaug takes a second: not for `--help`
+    from maskrcnn.readers.study import check_settings, find_image_faults
 
     try:
         study = check_settings(root)

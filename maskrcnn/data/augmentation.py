@@ -1,22 +1,25 @@
 """Augmentation: random changes of a training image, and of its truth with it.
 
 imgaug draws the random numbers and changes the pixels. Key points are moved with the image; from them `look` reads the
-view of the original that is left, and `maskrcnn.data.views` moves the truth.
+view of the original that is left, and `maskrcnn.data.views` moves the truth. imgaug takes a second to import, so this
+is left to the functions that need it: most stages only check strengths.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
-from imgaug import augmenters as iaa
-from imgaug.augmentables import KeypointsOnImage
-from imgaug.augmentables.batches import Batch
 from jaxtyping import Float, Int
 
 from maskrcnn.data.records import Record
 from maskrcnn.data.views import View, Window, move_truth
 from maskrcnn.project.errors import InputError
 from maskrcnn.project.notation import Image
+
+if TYPE_CHECKING:
+    from imgaug import augmenters as iaa
 
 Points = Float[np.ndarray, "3 3 2"]
 Augment = Callable[[Image, Record, np.random.Generator], tuple[Image, Record]]
@@ -30,23 +33,23 @@ class Augmentation:
     """One kind of augmentation.
 
     Args:
-        build: Returns the imgaug augmenter of a strength. It may mirror left and right, crop, pad, stretch and change
-            colours; `look` refuses every other geometry. Strength 0 changes nothing.
+        build: Returns the augmenter of a strength, given the module `imgaug.augmenters`. It may mirror left and right,
+            crop, pad, stretch and change colours; `look` refuses every other geometry. Strength 0 changes nothing.
         limit: The largest strength.
         closed: Whether the limit itself is allowed.
     """
 
-    build: Callable[[float], iaa.Augmenter]
+    build: Callable[[ModuleType, float], "iaa.Augmenter"]
     limit: float
     closed: bool = True
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {  # in the order in which they are applied
-    "flip": Augmentation(lambda strength: iaa.Fliplr(strength), 1.0),
-    "crop": Augmentation(lambda strength: iaa.Sometimes(0.5, iaa.Crop(percent=(0, strength))), 0.5, closed=False),
-    "scale": Augmentation(lambda strength: _zoom(1 - strength, 1 + strength), 0.5),
-    "color": Augmentation(lambda strength: iaa.Multiply((1 - strength, 1 + strength), per_channel=True), 1.0),
-    "blur": Augmentation(lambda strength: iaa.GaussianBlur(sigma=(0, strength)), 10.0),
+    "flip": Augmentation(lambda iaa, strength: iaa.Fliplr(strength), 1.0),
+    "crop": Augmentation(lambda iaa, strength: iaa.Sometimes(0.5, iaa.Crop(percent=(0, strength))), 0.5, closed=False),
+    "scale": Augmentation(lambda iaa, strength: _zoom(iaa, 1 - strength, 1 + strength), 0.5),
+    "color": Augmentation(lambda iaa, strength: iaa.Multiply((1 - strength, 1 + strength), per_channel=True), 1.0),
+    "blur": Augmentation(lambda iaa, strength: iaa.GaussianBlur(sigma=(0, strength)), 10.0),
 }
 
 
@@ -88,7 +91,7 @@ def check_strengths(strengths: Mapping[str, float], key: str = "augment") -> Non
             raise InputError(f"`{key}.{name}` must lie within [0, {limit:g}{']' if closed else ')'}; got {strength:g}.")
 
 
-def build_chain(strengths: Mapping[str, float]) -> iaa.Sequential:
+def build_chain(strengths: Mapping[str, float]) -> "iaa.Sequential":
     """Returns the augmentations of these strengths.
 
     They are applied in the order of `AUGMENTATIONS`, whatever the order of the mapping: DVC compares mappings without
@@ -112,10 +115,14 @@ def build_chain(strengths: Mapping[str, float]) -> iaa.Sequential:
         imgaug's `Fliplr`, `Crop`, `CropAndPad`, `Multiply` and `GaussianBlur`. The experiment of 2021 used the first
         two with `flip: 0.5` and `crop: 0.2`.
     """
-    return iaa.Sequential([kind.build(strengths[name]) for name, kind in AUGMENTATIONS.items() if name in strengths])
+    from imgaug import augmenters as iaa
+
+    return iaa.Sequential(
+        [kind.build(iaa, strengths[name]) for name, kind in AUGMENTATIONS.items() if name in strengths]
+    )
 
 
-def _zoom(smallest: float, largest: float) -> iaa.Augmenter:
+def _zoom(iaa: ModuleType, smallest: float, largest: float) -> "iaa.Augmenter":
     """Returns a zoom about the centre, the same in both directions.
 
     imgaug's `Affine` would show windows with fractions of pixels, `CropAndPad` takes or adds whole ones. A share `p`
@@ -125,7 +132,7 @@ def _zoom(smallest: float, largest: float) -> iaa.Augmenter:
     return iaa.CropAndPad(percent=shares, sample_independently=False)
 
 
-def look(chain: Iterable[iaa.Augmenter], image: Image) -> tuple[Image, View]:
+def look(chain: Iterable["iaa.Augmenter"], image: Image) -> tuple[Image, View]:
     """Augments an image and finds out what is left of it.
 
     Args:
@@ -139,6 +146,9 @@ def look(chain: Iterable[iaa.Augmenter], image: Image) -> tuple[Image, View]:
         InputError: if an augmenter changes the image's size or rotates, shears, bends or turns the image upside down.
             Neither boxes nor mini-masks could follow exactly.
     """
+    from imgaug.augmentables import KeypointsOnImage
+    from imgaug.augmentables.batches import Batch
+
     size = np.array(image.shape[:2])
     points = KeypointsOnImage.from_xy_array((GRID * size)[..., ::-1].reshape(9, 2), shape=image.shape)
     batch = Batch(images=[image], keypoints=[points]).to_batch_in_augmentation()  # a copy, changed in place

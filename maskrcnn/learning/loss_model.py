@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 from jaxtyping import Float
 from keras import ops
 
@@ -78,6 +77,7 @@ class LossModel(keras.Model):
         )
         self.means = {name: keras.metrics.Mean(name=name) for name in (*LOSS_NAMES, DECAY_NAME)}
         self.counts = {name: keras.metrics.Sum(name=name) for name in COUNTED}
+        self.built = True  # nothing is left to make; Keras would find this out in another pass through the network
 
     def call(self, batch: Mapping[str, Array], training: bool = False) -> dict[str, MeanLoss]:
         """Returns the five losses and the weight decay of a batch of `maskrcnn.data.batches.Batches`."""
@@ -214,17 +214,3 @@ def set_learning_layers(network: MaskRCNN, group: str, frozen: Collection[str] =
     for number, blocks in enumerate(network.backbone.stages, start=2):
         for block in blocks:
             block.trainable = number in learning
-
-
-def build_loss_model(network: MaskRCNN, batch: Mapping[str, np.ndarray], **arguments: Any) -> LossModel:
-    """Returns a `LossModel` whose weights are made.
-
-    Args:
-        network: A built network.
-        batch: An example of the batches that follow.
-        arguments: Those of `LossModel`.
-    """
-    loss_model = LossModel(network, **arguments)
-    # Symbolic: an eager first call would compile the network once more.
-    loss_model({key: keras.Input(values.shape[1:], dtype=str(values.dtype)) for key, values in batch.items()})
-    return loss_model

@@ -13,7 +13,7 @@ from numpy import ndarray
 from maskrcnn.data.batches import Batches, Rest
 from maskrcnn.learning.callbacks import Callbacks
 from maskrcnn.learning.epochs import Row
-from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learning_layers
+from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.learning.states import check_layout
 from maskrcnn.learning.watch import Watch
@@ -33,7 +33,7 @@ class Trainer:
 
     Args:
         network: A built network; `reset` restores the weights that it has now.
-        training: A stream of the kind that it will learn from; its first batch is read.
+        training: A stream of the kind that it will learn from.
         layers: The layers that learn, see `set_learning_layers`.
         optimizer: `sgd` or `adam`.
         sampling: Sizes of the minibatches of anchors and regions.
@@ -64,15 +64,15 @@ class Trainer:
                 f"got {gradient_accumulation}."
             )
         set_learning_layers(network, layers, frozen)
-        arguments = {
-            "loss_weights": loss_weights,
-            "live_batch_norm": live_batch_norm,
-            "gradient_accumulation": gradient_accumulation,
-        }
         self.network = network
         self.optimizer_name = optimizer
-        (batch,) = training[0]
-        self.loss_model = build_loss_model(network, batch, **arguments, **asdict(sampling))
+        self.loss_model = LossModel(
+            network,
+            loss_weights=loss_weights,
+            live_batch_norm=live_batch_norm,
+            gradient_accumulation=gradient_accumulation,
+            **asdict(sampling),
+        )
         self.loss_model.compile(make_optimizer(optimizer))
         self.loss_model.optimizer.build(self.loss_model.trainable_variables)
         self.start = self.read_state()

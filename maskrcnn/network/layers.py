@@ -5,6 +5,7 @@ block, batch norm with epsilon 1e-3. What the heads return is float32 under any 
 decoding of boxes need it.
 """
 
+from math import prod
 from typing import Any
 
 import keras
@@ -12,8 +13,11 @@ from jaxtyping import Float
 from keras import layers
 
 from maskrcnn.network.devices import computes_parts
+from maskrcnn.network.initializers import GlorotUniform
 from maskrcnn.network.recomputation import recompute
 from maskrcnn.project.notation import Array
+
+Shape = tuple[int | None, ...]
 
 BLOCK_COUNTS = {
     "resnet14": (1, 1, 1, 1),
@@ -43,12 +47,14 @@ class ConvNorm(layers.Layer):
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, padding: str = "same", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conv = layers.Conv2D(filters, kernel_size, strides, padding, name="conv")
+        self.conv = layers.Conv2D(
+            filters, kernel_size, strides, padding, kernel_initializer=GlorotUniform(), name="conv"
+        )
         self.norm = batch_norm("norm")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.conv.build(input_shape)
-        self.norm.build(self.conv.compute_output_shape(input_shape))
+        self.norm.build((*input_shape[:-1], self.conv.filters))
 
     def call(self, x: Float[Array, "B _ _ _"], training: bool = False) -> Float[Array, "B _ _ _"]:
         """Returns the normalised convolution; frozen statistics are folded into the kernel."""
@@ -78,6 +84,15 @@ class Bottleneck(layers.Layer):
         self.spatial = ConvNorm(filters, 3, name="spatial")
         self.expand = ConvNorm(EXPANSION * filters, 1, name="expand")
         self.shortcut = ConvNorm(EXPANSION * filters, 1, strides, name="shortcut") if projects else None
+        self.filters = filters
+
+    def build(self, input_shape: Shape) -> None:
+        inner_shape = (*input_shape[:-1], self.filters)
+        self.reduce.build(input_shape)
+        self.spatial.build(inner_shape)
+        self.expand.build(inner_shape)
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
 
     def call(self, x: Float[Array, "B _ _ _"], training: bool = False) -> Float[Array, "B _ _ _"]:
         """Returns the sum of the residual branch and the shortcut."""
@@ -116,6 +131,15 @@ class ResNet(layers.Layer):
             ]
             for index, count in enumerate(self.block_counts)
         ]
+        self.channels = tuple(EXPANSION * width * 2**index for index in range(len(self.block_counts)))  # of C2 to C5
+
+    def build(self, input_shape: Shape) -> None:
+        self.stem.build(input_shape)
+        depth = self.width
+        for stage, channels in zip(self.stages, self.channels, strict=True):
+            for block in stage:
+                block.build((None, None, None, depth))
+                depth = channels
 
     def call(self, images: Float[Array, "B H W 3"], training: bool = False) -> tuple[Float[Array, "B _ _ _"], ...]:
         """Returns (C2, C3, C4, C5) of images from which the channel means are subtracted."""
@@ -156,10 +180,19 @@ class FPN(layers.Layer):
     def __init__(self, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels = channels
-        self.laterals = [layers.Conv2D(channels, 1, name=f"lateral{level}") for level in (2, 3, 4, 5)]
-        self.smoothings = [
-            layers.Conv2D(channels, 3, padding="same", name=f"smoothing{level}") for level in (2, 3, 4, 5)
+        self.laterals = [
+            layers.Conv2D(channels, 1, kernel_initializer=GlorotUniform(), name=f"lateral{level}")
+            for level in (2, 3, 4, 5)
         ]
+        self.smoothings = [
+            layers.Conv2D(channels, 3, padding="same", kernel_initializer=GlorotUniform(), name=f"smoothing{level}")
+            for level in (2, 3, 4, 5)
+        ]
+
+    def build(self, input_shape: tuple[Shape, ...]) -> None:
+        for lateral, smoothing, shape in zip(self.laterals, self.smoothings, input_shape, strict=True):
+            lateral.build(shape)
+            smoothing.build((None, None, None, self.channels))
 
     def call(self, features: tuple[Float[Array, "B _ _ _"], ...]) -> tuple[Float[Array, "B _ _ {self.channels}"], ...]:
         """Returns (P2, P3, P4, P5, P6); only the region proposal network uses P6."""
@@ -192,9 +225,16 @@ class RPNHead(layers.Layer):
     def __init__(self, channels: int, anchors_per_cell: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels, self.anchors_per_cell = channels, anchors_per_cell
-        self.shared = layers.Conv2D(channels, 3, padding="same", activation="relu", name="shared")
-        self.logits = layers.Conv2D(2 * anchors_per_cell, 1, name="logits")
-        self.deltas = layers.Conv2D(4 * anchors_per_cell, 1, name="deltas")
+        self.shared = layers.Conv2D(
+            channels, 3, padding="same", activation="relu", kernel_initializer=GlorotUniform(), name="shared"
+        )
+        self.logits = layers.Conv2D(2 * anchors_per_cell, 1, kernel_initializer=GlorotUniform(), name="logits")
+        self.deltas = layers.Conv2D(4 * anchors_per_cell, 1, kernel_initializer=GlorotUniform(), name="deltas")
+
+    def build(self, input_shape: tuple[Shape, ...]) -> None:
+        self.shared.build(input_shape[0])
+        for output in (self.logits, self.deltas):
+            output.build((None, None, None, self.channels))
 
     def call(self, pyramid: tuple[Float[Array, "B _ _ C"], ...]) -> tuple[Float[Array, "B A 2"], Float[Array, "B A 4"]]:
         """Returns logits of background and object, and deltas, level by level."""
@@ -231,10 +271,16 @@ class BoxHead(layers.Layer):
     def __init__(self, class_count: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.class_count, self.channels = class_count, channels
-        self.dense = [layers.Dense(channels, name=f"dense{i}") for i in (1, 2)]
+        self.dense = [layers.Dense(channels, kernel_initializer=GlorotUniform(), name=f"dense{i}") for i in (1, 2)]
         self.norms = [batch_norm(f"norm{i}") for i in (1, 2)]
-        self.logits = layers.Dense(class_count, name="logits")
-        self.deltas = layers.Dense(4 * class_count, name="deltas")
+        self.logits = layers.Dense(class_count, kernel_initializer=GlorotUniform(), name="logits")
+        self.deltas = layers.Dense(4 * class_count, kernel_initializer=GlorotUniform(), name="deltas")
+
+    def build(self, input_shape: Shape) -> None:
+        self.dense[0].build((None, prod(size for size in input_shape[2:] if size is not None)))
+        self.dense[1].build((None, self.channels))
+        for layer in (*self.norms, self.logits, self.deltas):
+            layer.build((None, self.channels))
 
     def call(
         self, crops: Float[Array, "B R h w C"], training: bool = False
@@ -267,7 +313,12 @@ class MaskHead(layers.Layer):
         self.class_count, self.channels = class_count, channels
         self.convs = [ConvNorm(channels, 3, name=f"conv{i}") for i in (1, 2, 3, 4)]
         self.upsampling = Upsampling(channels, name="upsampling")
-        self.logits = layers.Dense(class_count, name="logits")
+        self.logits = layers.Dense(class_count, kernel_initializer=GlorotUniform(), name="logits")
+
+    def build(self, input_shape: Shape) -> None:
+        self.convs[0].build(input_shape[1:])
+        for layer in (*self.convs[1:], self.upsampling, self.logits):
+            layer.build((None, None, None, self.channels))
 
     def call(
         self, crops: Float[Array, "B R h w C"], training: bool = False
@@ -298,8 +349,10 @@ class Upsampling(layers.Layer):
         super().__init__(**kwargs)
         self.channels = channels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.kernel = self.add_weight(shape=(input_shape[-1], 2, 2, self.channels), name="kernel")
+    def build(self, input_shape: Shape) -> None:
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], 2, 2, self.channels), initializer=GlorotUniform(), name="kernel"
+        )
         self.bias = self.add_weight(shape=(self.channels,), initializer="zeros", name="bias")
 
     def call(self, x: Float[Array, "n h w C"]) -> Float[Array, "n {2*x.shape[1]} {2*x.shape[2]} {self.channels}"]:

@@ -73,6 +73,14 @@ class MaskRCNN(keras.Model):
         # What `maskrcnn.inference` has compiled, by the function that it compiled
         self.compiled_steps: dict[Callable[..., Any], Callable[..., Any]] = {}
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the weights from the shapes alone; a symbolic pass, as Keras would make, takes seconds."""
+        self.backbone.build(input_shape)
+        self.fpn.build(tuple((None, None, None, channels) for channels in self.backbone.channels))
+        self.rpn_head.build(((None, None, None, self.fpn.channels),))
+        self.box_head.build((None, None, *BOX_CROP, self.fpn.channels))
+        self.mask_head.build((None, None, *MASK_CROP, self.fpn.channels))
+
     def call(
         self,
         images: Images,
@@ -244,7 +252,7 @@ def build_mask_rcnn(
             num_candidates=num_candidates,
             num_proposals=num_proposals,
         )
-    network(keras.Input((height, width, 3), dtype="uint8"))  # symbolic: an eager call would compile every operation
+    network.build((None, height, width, 3))
     return network
 
 

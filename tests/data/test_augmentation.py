@@ -249,7 +249,7 @@ def test_the_order_of_the_mapping_changes_nothing() -> None:
 
 
 def test_another_augmentation_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    shift = Augmentation(lambda pixels: iaa.TranslateX(px=(-int(pixels), int(pixels))), 50.0)
+    shift = Augmentation(lambda iaa, pixels: iaa.TranslateX(px=(-int(pixels), int(pixels))), 50.0)
     monkeypatch.setattr(augmentation, "AUGMENTATIONS", {"shift": shift, **AUGMENTATIONS})
     assert min(overlaps_with_pixels({"shift": 20.0})) > 0.99
     assert np.mean(overlaps_with_pixels({"shift": 20.0, "flip": 0.5, "scale": 0.3})) > 0.93

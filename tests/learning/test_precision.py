@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.learning.loss_model import LOSS_NAMES, build_loss_model, set_learning_layers
+from maskrcnn.learning.loss_model import LOSS_NAMES, LossModel, set_learning_layers
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.network.model import MaskRCNN
 from maskrcnn.project.config import Hyperparameters
@@ -22,7 +22,7 @@ def take_step(precision: str, remat: bool, start: list[np.ndarray]) -> tuple[Mas
     write(model.variables, start)
     set_learning_layers(model, LAYERS)
     batch = make_batch([1, 2], instance_cap=6)
-    loss_model = build_loss_model(model, batch, num_proposals=40, num_anchors=2000, num_rois=20)
+    loss_model = LossModel(model, num_proposals=40, num_anchors=2000, num_rois=20)
     loss_model.compile(make_optimizer("sgd"))
     loss_model.optimizer.build(loss_model.trainable_variables)
     set_hyperparameters(loss_model.optimizer, Hyperparameters("sgd", 0.01, 0.9, weight_decay=0.0))

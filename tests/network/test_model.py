@@ -45,6 +45,14 @@ def test_the_sides_must_be_multiples_of_64(image_shape: tuple[int, int]):
         build_mask_rcnn(backbone="resnet14", image_shape=image_shape, class_count=3)
 
 
+def test_all_weights_are_made_before_the_first_call():
+    built = build_mask_rcnn(backbone="resnet26", image_shape=(64, 64), class_count=3, backbone_width=4, fpn_channels=8)
+    names = [variable.path for variable in built.variables]
+    assert all(layer.built for layer in built._flatten_layers())
+    built(keras.Input((64, 64, 3), dtype="uint8"))
+    assert [variable.path for variable in built.variables] == names
+
+
 def test_shapes_are_known_beforehand():
     symbolic = network()(keras.Input((64, 64, 3), dtype="uint8"), max_count=8)
     assert {key: (tuple(value.shape), value.dtype) for key, value in symbolic.items()} == {

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from maskrcnn.learning.loss_model import build_loss_model
+from maskrcnn.learning.loss_model import LossModel
 from maskrcnn.network.model import build_mask_rcnn
 from tests.backends import run, weight_gradients
 from tests.tiny import make_batch, network, read, reset
@@ -67,7 +67,7 @@ def test_a_step_with_live_batch_norm_ends_where_the_plain_step_ends() -> None:
 
 def take_step() -> dict[str, float]:
     batch = make_batch([1, 2], 6)
-    model = build_loss_model(network(), batch, num_proposals=40, num_anchors=64, num_rois=20, live_batch_norm=True)
+    model = LossModel(network(), num_proposals=40, num_anchors=64, num_rois=20, live_batch_norm=True)
     model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
     return model.train_on_batch(batch, return_dict=True)
 
