@@ -17,21 +17,36 @@ TEMPLATES = sorted((ROOT / ".dvc/plots").glob("*.json"))
 
 
 def read_plots() -> dict[str, dict[str, Any]]:
-    """Returns the plots of dvc.yaml that draw data, by their titles."""
+    """Returns the plots of dvc.yaml that draw data of several runs, by their titles."""
     plots = YAML(typ="safe").load(ROOT / "dvc.yaml")["plots"]
     return {title: plot for entry in plots if isinstance(entry, dict) for title, plot in entry.items()}
 
 
+def read_plots_of(stage: str) -> dict[str, dict[str, Any]]:
+    """Returns the plots that each run of a stage writes, by their files."""
+    plots = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]["do"]["plots"]
+    return {file: plot for entry in plots for file, plot in entry.items()}
+
+
 def test_templates_are_there_and_used() -> None:
-    assert {plot["template"] for plot in read_plots().values()} == {path.stem for path in TEMPLATES}
+    used = {plot["template"] for plot in (*read_plots().values(), *read_plots_of("train").values())}
+    assert used == {path.stem for path in TEMPLATES}
+
+
+def test_a_training_can_be_followed() -> None:
+    # The history is written after every epoch; the other files of `plots` only when their stage ends.
+    assert [*read_plots_of("train")] == ["plots/history/${key}.csv"]
+    assert "live/" not in (ROOT / ".dvcignore").read_text().split()  # `dvc plots show live/...` would draw nothing
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_templates_leave_data_and_axes_to_dvc(path: Path) -> None:
     template = json.loads(path.read_text())
     assert template["data"] == {"values": "<DVC_METRIC_DATA>"}
-    axes = template["spec"]["encoding"]
-    assert (axes["x"]["field"], axes["y"]["field"]) == ("<DVC_METRIC_X>", "<DVC_METRIC_Y>")
+    axes = template.get("spec", template)["encoding"]
+    folded = [name for step in template.get("transform", []) for name in step.get("fold", [])]
+    assert axes["x"]["field"] == "<DVC_METRIC_X>"
+    assert "<DVC_METRIC_Y>" in (axes["y"]["field"], *folded)
 
 
 def test_no_run_is_named_by_hand() -> None:
@@ -48,7 +63,8 @@ def test_a_variant_has_one_colour_in_all_charts() -> None:
     table = pd.DataFrame({"variant": names, "epoch": 1, "loss": 1.0})
     scale = draw_losses(table, colors)["losses-loss"]["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == colors
-    encodings = [json.loads(path.read_text())["spec"]["encoding"]["color"] for path in TEMPLATES]
+    templates = [json.loads(path.read_text()) for path in TEMPLATES]
+    encodings = [template["spec"]["encoding"]["color"] for template in templates if "spec" in template]
     by_variant = [encoding for encoding in encodings if encoding["field"] == "variant"]
     assert len(by_variant) == 2
     for encoding in by_variant:
