@@ -83,6 +83,17 @@ def sum_over_devices(values: Sequence[Any]) -> Sequence[Any]:
     return context.all_reduce("SUM", list(values)) if context else values
 
 
+def wait_for(values: Any) -> None:
+    """Waits until the device has computed some values, without reading them.
+
+    On TensorFlow it does nothing: a step whose loops end when the data say so returns when it is nearly done.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.block_until_ready(values)
+
+
 def read_copies(variable: Any) -> ndarray:
     """Returns what each device holds of a variable that is summed over the devices when it is read: (devices, ...).
 

@@ -65,6 +65,21 @@ def test_callbacks_get_the_losses_of_a_step_unread(trainer: Trainer, split: tupl
         assert logs and all(keras.ops.is_tensor(figure) for figure in logs.values())
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a step of TensorFlow returns when it is done")
+def test_the_device_is_one_step_behind_at_most(trainer: Trainer, split: tuple) -> None:
+    done, last = [], []
+
+    def look(batch: int, logs: dict) -> None:
+        done.append(all(figure.is_ready() for figure in last))
+        last[:] = logs.values()
+
+    watcher = keras.callbacks.LambdaCallback()
+    watcher.on_train_batch_end = look
+    trainer.reset(SLOW)
+    trainer.learn(*split, epochs=4, callbacks=[watcher])
+    assert done == [True] * 4 * STEPS
+
+
 def test_resuming_from_a_state_is_exact(
     trainer: Trainer, split: tuple, uninterrupted: tuple, capsys: pytest.CaptureFixture[str]
 ) -> None:
