@@ -153,7 +153,7 @@ def test_a_batch_in_parts_has_the_losses_and_the_gradient_of_the_batch() -> None
     assert in_parts == pytest.approx(whole, rel=1e-6)
     largest = max(np.abs(gradient).max() for gradient in gradients)
     for gradient, total in zip(gradients, sums, strict=True):
-        np.testing.assert_allclose(total, gradient, atol=1e-6 * largest)
+        np.testing.assert_allclose(total, gradient, atol=2e-6 * largest)  # float32 sums in another order
 
 
 def batch_losses(rpn: tuple, rpn_box: tuple, classes: tuple, box: tuple, mask: tuple, decay: float) -> dict:

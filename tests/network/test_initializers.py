@@ -6,7 +6,7 @@ import pytest
 
 from maskrcnn.network.initializers import GlorotUniform
 
-SHAPES = [(60, 40), (3, 3, 16, 32), (64, 2, 2, 16)]
+SHAPES = [(300, 200), (3, 3, 64, 128), (128, 2, 2, 64)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -16,7 +16,7 @@ def test_the_range_is_that_of_keras(shape: tuple[int, ...]) -> None:
         for initializer in (GlorotUniform(seed=1), keras.initializers.GlorotUniform(seed=1))
     )
     limit = theirs[-1]
-    np.testing.assert_allclose(ours, theirs, atol=0.06 * limit)  # the quantiles of two samples
+    np.testing.assert_allclose(ours, theirs, atol=0.03 * limit)  # the quantiles of two samples
 
 
 def test_a_seed_gives_the_same_weights_on_every_backend() -> None:

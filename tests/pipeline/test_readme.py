@@ -42,10 +42,18 @@ def tabulate_devices() -> str:
         measured = json.loads(path.read_text())
         title = f"On one {measured['device']} (JAX {measured['jax']}, {measured['date']}), images of 1024x2048"
         lines = [["figure", "ms", "images/s", "peak GB"], ["---"] * 4]
-        for name, figure in measured["figures"].items():
-            lines.append([name.replace("-", " "), *(f"{figure[key]}" for key in ("ms", "images_per_s", "peak_gb"))])
+        figures = measured["figures"].items()
+        for name, figure in figures:
+            if "ms" in figure:
+                lines.append([name.replace("-", " "), *(f"{figure[key]}" for key in ("ms", "images_per_s", "peak_gb"))])
         note = f" ({measured['note']})" if "note" in measured else ""
-        parts.append(f"{title}{note}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        starts = "".join(
+            f"\n{name.replace('-', ' ')}: the first step is done after {figure['first_step_after_s']} s.\n"
+            for name, figure in figures
+            if "-start-" in name
+        )
+        parts.append(f"{title}{note}:\n\n{table}{starts}")
     return "\n".join(parts)
 
 
