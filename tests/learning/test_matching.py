@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from maskrcnn.learning import sampling
 from maskrcnn.learning.sampling import match_anchors, match_proposals, truth_kinds
-from tests.backends import run
+from tests.backends import run, run_compiled
 
 SQUARE = (0, 0, 10, 10)
 NOWHERE = (0, 0, 0, 0)
 
 
-def match(matcher, boxes, truths, class_ids=None, is_crowd=None, **thresholds) -> tuple[list[int], list[int]]:
+def match(matcher, boxes, truths, class_ids=None, is_crowd=None, run=run, **thresholds) -> tuple[list[int], list[int]]:
     """Returns labels and matches of one image."""
     of_proposals = matcher is match_proposals
     matcher = partial(matcher, **thresholds) if thresholds else matcher
@@ -146,8 +146,9 @@ entry = st.tuples(box, st.integers(0, 2), st.booleans())
 @given(entries=st.lists(entry, min_size=4, max_size=4), order=st.permutations(range(6)))
 def test_padding_and_the_order_of_truths_change_nothing(matcher, entries, order) -> None:
     padded = [*entries, (NOWHERE, 0, False), (NOWHERE, 0, False)]
-    labels, _ = match(matcher, ANCHORS, *zip(*padded, strict=True))
-    assert match(matcher, ANCHORS, *zip(*(padded[i] for i in order), strict=True))[0] == labels
+    labels, _ = match(matcher, ANCHORS, *zip(*padded, strict=True), run=run_compiled)
+    moved = zip(*(padded[i] for i in order), strict=True)
+    assert match(matcher, ANCHORS, *moved, run=run_compiled)[0] == labels
 
 
 @settings(max_examples=20, deadline=None)
@@ -159,9 +160,9 @@ def test_an_accelerator_labels_anchors_as_a_cpu_does(seed: int, truth_count: int
     truths = anchors[1:, :11] + rng.integers(-2, 3, (1, 11, 4)).astype(np.float32)
     class_ids = (np.arange(11) < truth_count).astype(np.int32)[None]
     truth = (truths, class_ids, rng.random((1, 11)) < 0.2)
-    expected = run(match_anchors, anchors[0], *truth)
+    expected = run_compiled(match_anchors, anchors[0], *truth)
     with patch.object(sampling, "runs_on_cpu", lambda: False):
-        found = run(_match_as_on_accelerator, anchors[0], *truth)
+        found = run_compiled(_match_as_on_accelerator, anchors[0], *truth)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
