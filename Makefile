@@ -22,6 +22,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Every stage is a process that imports TensorFlow: without bytecode, as where PYTHONDONTWRITEBYTECODE is set, in 15 s.
 export UV_COMPILE_BYTECODE := 1
+# pytest and the type checker of the tests change what they import, which takes each worker 10 s where it is not kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint slow cityscapes pretrain doctor install backend lock clean
 
