@@ -61,7 +61,7 @@ backend:  ## Sets the key `backend` of params.yaml, which all stages follow
 
 test: lint  ## Lint, types and tests, under TensorFlow and JAX
 	KERAS_BACKEND=tensorflow $(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow and not one_backend" $(BACKEND_TESTS)
 
 slow: $(TOOLS) .venv-oracle  ## The tests that run whole pipelines, and those against the official evaluator
 	KERAS_BACKEND=tensorflow $(BIN)/pytest -m slow

@@ -15,6 +15,8 @@ import maskrcnn
 from maskrcnn.learning import checkpoints
 from maskrcnn.learning.checkpoints import fingerprint, open_checkpoints
 
+pytestmark = pytest.mark.one_backend
+
 
 @dataclass
 class Settings:

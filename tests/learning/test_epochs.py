@@ -7,6 +7,8 @@ import pytest
 
 from maskrcnn.learning.epochs import is_finite, make_row, validation_loss
 
+pytestmark = pytest.mark.one_backend
+
 
 def test_a_row_counts_epochs_from_one() -> None:
     assert make_row(0, {"loss": np.float32(0.5), "val_positive_regions": 3}) == {

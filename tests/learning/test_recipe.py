@@ -33,6 +33,7 @@ from maskrcnn.readers.cityscapes import CITYSCAPES, make_catalogue
 from tests.tiny import MINI_MASK_SHAPE, make_record
 
 pytestmark = [
+    pytest.mark.one_backend,
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
     pytest.mark.filterwarnings("ignore:Conversion of an array with ndim > 0:DeprecationWarning:imgaug"),
 ]

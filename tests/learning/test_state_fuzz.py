@@ -17,6 +17,8 @@ from maskrcnn.project.errors import InputError
 from tests.learning.arithmetic import STEPS
 from tests.learning.state_damage import damage, resume, resume_trial, write_training, write_trial
 
+pytestmark = pytest.mark.one_backend
+
 COUNT = int(os.environ.get("FUZZ", "300"))
 LONGEST = 2.0  # seconds
 
