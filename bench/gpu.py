@@ -101,7 +101,10 @@ def main(only: str, backend: str, minutes: float) -> int:
         timed = [name for name in figures if name not in alone]
         compiled = [name for name in timed if name.startswith(OURS) and not name.endswith("-files")]
         with ThreadPoolExecutor(COMPILING) as pool:
-            list(track(pool.map(lambda name: measure(name, "--compile"), compiled), "Compiling", total=len(compiled)))
+            tried = pool.map(lambda name: measure(name, "--compile"), compiled)
+            for name, figure in track(zip(compiled, tried, strict=True), "Compiling", len(compiled)):
+                if "error" in figure:  # it compiles when it is timed, while others wait
+                    print(f"{name} did not compile: {figure['error']}")
         with ThreadPoolExecutor(STARTING) as pool:
             for name, figure in track(zip(timed, pool.map(measure, timed), strict=True), "Timing", len(timed)):
                 write(path, {"backend": backend, **device}, name, figure)
