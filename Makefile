@@ -9,6 +9,8 @@ LOCK := requirements/$(subst jax-cpu,jax,$(subst tensorflow-,,$(BACKEND)-$(DEVIC
 RUNTIME := $(VENV)/.installed-$(BACKEND)-$(DEVICE)
 TOOLS := $(RUNTIME)-dev
 UV := $(BIN)/uv pip
+# By itself uv takes the environment that is active, which may be another project's, and removes from it what is not listed.
+INTO := --python $(BIN)/python
 COMPILE := $(UV) compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 BACKEND_TESTS := $(wildcard tests/network/ops tests/network/layers tests/learning tests/parity)
@@ -99,14 +101,14 @@ $(BIN)/pip:
 $(RUNTIME): $(LOCK) requirements/uv.txt | $(BIN)/pip
 	@rm -f $(VENV)/.installed-*
 	$(BIN)/pip install --quiet -r requirements/uv.txt
-	$(UV) sync --quiet --require-hashes $(LOCK)
-	$(UV) install --quiet --no-deps --no-build-isolation -e .
+	$(UV) sync $(INTO) --quiet --require-hashes $(LOCK)
+	$(UV) install $(INTO) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The tests need both backends: dev.txt holds JAX, cpu.txt TensorFlow.
 $(TOOLS): requirements/dev.txt $(RUNTIME)
-	$(UV) sync --quiet --require-hashes $(LOCK) requirements/dev.txt $(if $(filter jax,$(BACKEND)),requirements/cpu.txt)
-	$(UV) install --quiet --no-deps --no-build-isolation -e .
+	$(UV) sync $(INTO) --quiet --require-hashes $(LOCK) requirements/dev.txt $(if $(filter jax,$(BACKEND)),requirements/cpu.txt)
+	$(UV) install $(INTO) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The official Cityscapes evaluator does not run on today's NumPy and Pillow.

@@ -33,7 +33,15 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("target", ["demo", "cityscapes", "pretrain", "doctor", "install"])
 def test_the_chosen_backend_is_installed(clone: Path, target: str, backend: str, device: str) -> None:
     commands = make(clone, "--dry-run", target, f"BACKEND={backend}", f"DEVICE={device}").stdout
-    assert f"uv pip sync --quiet --require-hashes {LOCKS[backend, device]}\n" in commands
+    assert f"uv pip sync --python .venv/bin/python --quiet --require-hashes {LOCKS[backend, device]}\n" in commands
+
+
+@pytest.mark.parametrize("target", ["install", "test", "slow", "lint"])
+def test_nothing_is_installed_into_an_active_environment(clone: Path, target: str) -> None:
+    commands = make(clone, "--dry-run", target).stdout
+    installs = [line for line in commands.splitlines() if re.search(r"uv pip (sync|install)", line)]
+    assert len(installs) >= 2
+    assert all("--python .venv/bin/python" in line for line in installs)
 
 
 @pytest.mark.parametrize(("device", "backend"), [("cpu", "tensorflow"), ("gpu", "jax")])
