@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import product
@@ -62,6 +63,12 @@ def list_figures() -> list[str]:
     ]
 
 
+def list_compiled(figures: Sequence[str]) -> list[str]:
+    """Returns the figures whose programs fill the cache; a start and `files` run the program of their training."""
+    ours = (name for name in figures if name.startswith(OURS))
+    return list(dict.fromkeys(name.replace("-start-", "-training-").removesuffix("-files") for name in ours))
+
+
 def main(only: str, backend: str, minutes: float) -> int:
     """Measures the figures that match and writes them beside those that the file already holds.
 
@@ -99,7 +106,7 @@ def main(only: str, backend: str, minutes: float) -> int:
         path = Path(folder) / f"{re.sub('[^a-z0-9]+', '_', device['device'].lower())}_{backend}.json"
         alone = [name for name in figures if "-start-" in name]
         timed = [name for name in figures if name not in alone]
-        compiled = [name for name in timed if name.startswith(OURS) and not name.endswith("-files")]
+        compiled = list_compiled(figures)
         with ThreadPoolExecutor(COMPILING) as pool:
             tried = pool.map(lambda name: measure(name, "--compile"), compiled)
             for name, figure in track(zip(compiled, tried, strict=True), "Compiling", len(compiled)):

@@ -111,6 +111,7 @@ class _Portable(MaskRCNN):
             num_candidates=network.num_candidates,
             num_proposals=network.num_proposals,
         )
+        self.built = True  # its parts have their weights
 
     def crop(self, pyramid: Pyramid, rois: Rois, size: tuple[int, int]) -> Array:
         """Returns a crop of every region of interest, as `MaskRCNN.crop` does."""

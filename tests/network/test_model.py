@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from maskrcnn.export import _Portable
 from maskrcnn.network.model import build_mask_rcnn
 from maskrcnn.network.ops.proposals import Detections
 from maskrcnn.network.weights import table
@@ -51,6 +52,12 @@ def test_all_weights_are_made_before_the_first_call():
     assert all(layer.built for layer in built._flatten_layers())
     built(keras.Input((64, 64, 3), dtype="uint8"))
     assert [variable.path for variable in built.variables] == names
+
+
+def test_a_network_of_built_parts_keeps_their_weights() -> None:
+    other = _Portable(network())  # what is exported to ONNX
+    other(keras.Input((64, 64, 3), dtype="uint8"))
+    assert [id(variable) for variable in other.variables] == [id(variable) for variable in network().variables]
 
 
 def test_shapes_are_known_beforehand():
