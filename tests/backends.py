@@ -20,6 +20,13 @@ def run(function: Function, *inputs: Any) -> Any:
     return tree.map_structure(np.asarray, outputs)
 
 
+def run_compiled(function: Function, *inputs: Any) -> Any:
+    """Does what `run` does, for a function that is called often: TensorFlow compiles it for these shapes too."""
+    if keras.backend.backend() == "jax":
+        return run(function, *inputs)
+    return tree.map_structure(np.asarray, _graph(function)(*tree.map_structure(keras.ops.convert_to_tensor, inputs)))
+
+
 def input_gradients(function: Function, *inputs: Any) -> list[np.ndarray]:
     """Returns the gradient of a scalar function in each of its arrays; zeros where nothing flows."""
     if keras.backend.backend() == "jax":
@@ -72,3 +79,10 @@ def _stateless(function: Function) -> Function:
             return function(*inputs)
 
     return call
+
+
+@cache
+def _graph(function: Function) -> Function:
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False)

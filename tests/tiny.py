@@ -38,7 +38,7 @@ def _make() -> tuple[MaskRCNN, list[np.ndarray]]:
 
 def make_network(**arguments: Any) -> MaskRCNN:
     """Returns another network of the same weights; `arguments` go to the builder."""
-    random.seed(2021)  # Keras draws its seeds from this generator
+    random.seed(7)  # Keras draws its seeds from this generator
     model = build_mask_rcnn(
         backbone="resnet14",
         image_shape=SHAPE,
