@@ -36,9 +36,9 @@ def _make() -> tuple[MaskRCNN, list[np.ndarray]]:
     return model, read(model.variables)
 
 
-def make_network(**arguments: Any) -> MaskRCNN:
-    """Returns another network of the same weights; `arguments` go to the builder."""
-    random.seed(7)  # Keras draws its seeds from this generator
+def make_network(seed: int = 2021, **arguments: Any) -> MaskRCNN:
+    """Returns another network, with one seed of the same weights; `arguments` go to the builder."""
+    random.seed(seed)  # Keras draws its seeds from this generator
     model = build_mask_rcnn(
         backbone="resnet14",
         image_shape=SHAPE,
