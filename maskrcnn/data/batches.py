@@ -107,7 +107,7 @@ class Batches(keras.utils.PyDataset):
         steps_ahead = -(-2 * max(self.samples_ahead.workers, count) // count)
         later = (self._positions(self._wrap(step + ahead)) for ahead in range(1, steps_ahead + 1))
         samples = self.samples_ahead.take(self._positions(step), list(chain.from_iterable(later)))
-        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+        return {key: _join([sample[key] for sample in samples]) for key in samples[0]}
 
     def _positions(self, step: int) -> range:
         """Returns the positions of a batch in the stream."""
@@ -180,6 +180,11 @@ def pad_truth(record: Record, instance_cap: int) -> dict[str, ndarray]:
         "mini_masks": record.mini_masks.astype(np.uint8),
     }
     return {key: _pad(values[kept], instance_cap) for key, values in parts.items()}
+
+
+def _join(samples: list[ndarray]) -> ndarray:
+    """Stacks samples; one alone is not copied."""
+    return np.stack(samples) if len(samples) > 1 else samples[0][None]
 
 
 def _pad(values: ndarray, count: int) -> ndarray:

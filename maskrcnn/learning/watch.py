@@ -86,7 +86,7 @@ class Watch(keras.callbacks.Callback):
             print(self._describe(self.rows[-1]), flush=True)
 
     def _read_rest(self) -> None:
-        """Waits for the last step of the epoch: until here the device may be some steps behind."""
+        """Reads what is left of the epoch, which waits until the device has done its last step."""
         if self.unread:
             self._check(self.unread)
             self.done, self.unread, self.last_step = self.done + len(self.unread), [], time.monotonic()

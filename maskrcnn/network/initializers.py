@@ -11,8 +11,8 @@ from maskrcnn.project.notation import Array
 class GlorotUniform(keras.initializers.GlorotUniform):
     """Keras' default initializer of kernels, drawn by NumPy.
 
-    One seed gives the same weights on every backend. JAX draws with a program for each shape, and the 43 shapes of a
-    ResNet50 network take a minute to compile.
+    One seed gives the same weights on every backend. JAX compiles a program for each shape that it draws, which takes a
+    minute for the 31 shapes of a ResNet50 network.
 
     Source:
         Understanding the difficulty of training deep feedforward neural networks (Glorot & Bengio, AISTATS 2010),
