@@ -29,21 +29,31 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     predict.add_command(commands)
     evaluate.add_command(commands)
-    command = commands.add_parser("experiments", help="compare the experiments of `dvc exp run` in a short table")
-    command.add_argument("--variant", default="base", help="whose scores; default: base")
+    help = "compare the experiments of `dvc exp run` in a short table"
+    command = commands.add_parser("experiments", help=help, description=_sentence(help))
+    command.add_argument("--variant", default="base", metavar="NAME", help="whose scores; default: base")
     command.set_defaults(run=_experiments)
-    command = commands.add_parser("doctor", help="report what is installed, missing or damaged")
-    help = "read what DVC's hashes record again, or only these files, folders and caches, and report what is damaged"
+    help = "report what is installed, missing or damaged, for the scale that params.yaml is at"
+    command = commands.add_parser("doctor", help=help, description=_sentence(help))
+    help = "instead, read all files whose hashes DVC has recorded, or only these, and report which are damaged"
     command.add_argument("--hashes", nargs="*", metavar="PATH", help=help)
     command.set_defaults(run=_doctor)
-    weights = commands.add_parser("weights", help="get and look at released weights").add_subparsers(required=True)
-    command = weights.add_parser("fetch", help="download a released file to weights/ and verify it")
+    help = "get and look at released weights"
+    weights = commands.add_parser("weights", help=help, description=_sentence(help))
+    tasks = weights.add_subparsers(required=True, metavar="COMMAND")
+    help = "download a released file to weights/ and verify it"
+    command = tasks.add_parser("fetch", help=help, description=_sentence(help))
     command.add_argument("name", help="coco, imagenet, imagenet_2019")
     command.set_defaults(run=_fetch)
-    command = weights.add_parser("show", help="show what a weight file holds: its model and its tensors")
-    command.add_argument("path", type=Path)
+    help = "show what a weight file holds: its model and its tensors"
+    command = tasks.add_parser("show", help=help, description=_sentence(help))
+    command.add_argument("path", type=Path, metavar="FILE", help="a .h5 file, such as models/base.h5")
     command.set_defaults(run=_show)
     return parser
+
+
+def _sentence(help: str) -> str:
+    return f"{help[0].upper()}{help[1:]}."
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -59,11 +59,14 @@ def run(options: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from maskrcnn.project.errors import InputError
     from maskrcnn.project.metrics import write_metrics
 
     for path in (options.predictions, options.truth):
         if not path.exists():
             raise FileNotFoundError(f"`{path}` must exist; `maskrcnn evaluate --help` shows what it may be.")
+    if (results := options.predictions / "results.json").is_file():
+        raise InputError(f"`PREDICTIONS` must be a file or a submission; got {results.parent}, take {results}.")
     score = score_gtfine if options.truth.is_dir() else score_coco_files
     metrics, tables = score(options.predictions, options.truth)
     console = Console()

@@ -73,8 +73,9 @@ def examine_hashes(root: Path, asked: Sequence[str]) -> Iterator[Finding]:
         FileNotFoundError: if there is no `dvc.lock`.
         InputError: if something else is asked for.
     """
+    outs_and_inputs = list(read_recorded(root))  # first, since outside a repository DVC has no cache to name
     cache = Cache(find_cache(root))
-    recorded = [part for whole in read_recorded(root) for part in list_parts(whole, cache)]
+    recorded = [part for whole in outs_and_inputs for part in list_parts(whole, cache)]
     stores = [Path(name) for name in asked if (root / name / STORE).is_dir()]
     names = [_relative(root, name) for name in asked if Path(name) not in stores]
     chosen = [part for part in recorded if not asked or any(_is_within(part.path, name) for name in names)]

@@ -214,8 +214,10 @@ def choose_classes(class_names: Sequence[str], chosen: Sequence[str] | None) -> 
         class_names: Of the model, from class id 1 on.
         chosen: Some of them; None keeps all.
     Raises:
-        InputError: if the model does not know one.
+        InputError: if the model does not know one, or none is named.
     """
+    if chosen is not None and not chosen:
+        raise InputError(f"`--classes` must name some of {', '.join(class_names)}; got none.")
     for name in chosen or ():
         if name not in class_names:
             near = get_close_matches(name, class_names, n=3, cutoff=0.5) or class_names

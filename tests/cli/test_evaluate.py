@@ -184,11 +184,15 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     for words, rule in [
         ((tmp_path / "none.json", truth), r"none\.json` must exist; `maskrcnn evaluate --help`"),
         ((tmp_path, truth), "`PREDICTIONS` must be a JSON file where the truth is one; got the folder"),
+        ((tmp_path / "found", truth), r"got \S*/found, take \S*/found/results\.json\."),
+        ((tmp_path / "found", tmp_path / "empty"), r"got \S*/found, take \S*/found/results\.json\."),
         ((truth, truth), "must hold a list of COCO results; got dict"),
         ((write(tmp_path / "r.json", []), write(tmp_path / "t.json", [])), "must be COCO annotations with the lists"),
         ((truth, tmp_path / "empty"), r"empty` must hold files \*_gtFine_polygons\.json"),
     ]:
         (tmp_path / "empty").mkdir(exist_ok=True)
+        (tmp_path / "found").mkdir(exist_ok=True)
+        write(tmp_path / "found/results.json", [])
         with pytest.raises(SystemExit, match=rule):
             main(["evaluate", *map(str, words)])
 

@@ -147,7 +147,6 @@ def test_a_folder_has_the_hash_of_dvc(tmp_path: Path) -> None:
     assert hash_path(tmp_path / "made") == tree.hash_info.value
 
 
-def test_outside_a_repository_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashes, "find_cache", lambda root: root / "cache")
+def test_outside_a_repository_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"dvc\.lock` must exist; run the command in the root"):
         list(examine_hashes(tmp_path, []))

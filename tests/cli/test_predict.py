@@ -268,6 +268,8 @@ def test_some_classes(predict: Any, tmp_path: Path) -> None:
     assert read_mask(some / "masks/photo.png").max() == len(read_entries(some))
     with pytest.raises(SystemExit, match=r"`--classes` must be classes of the model; got 'cart', near to car\."):
         predict(path, "--classes", "cart", out="none")
+    with pytest.raises(SystemExit, match=r"`--classes` must name some of car, .*; got none\."):
+        predict(path, "--classes", " ,", out="none")
 
 
 def test_what_is_written_is_chosen(predict: Any, tmp_path: Path) -> None:
