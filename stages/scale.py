@@ -35,9 +35,14 @@ def main(name: str, root: Path = Path()) -> None:
     """Rewrites `params.yaml` at the scale of that name; leaves it where it is at that scale already.
 
     Raises:
-        FileNotFoundError: if there is no such scale.
-        InputError: if `params.yaml` is at another scale than the demo's, or the scale has an unknown key.
+        FileNotFoundError: outside the root of the repository.
+        InputError: if there is no such scale, if `params.yaml` is at another one than the demo's, or if the scale has
+            an unknown key.
     """
+    names = sorted(overlay.stem for overlay in (root / "scales").glob("*.yaml"))
+    if names and name not in names:
+        back = "`git checkout params.yaml` restores the demo's"
+        raise InputError(f"`name` must be one of {', '.join(names)}; got {name}, {back}.")
     path, overlay_path = root / "params.yaml", root / "scales" / f"{name}.yaml"
     overlay, params = read_yaml(overlay_path), read_params(path).values
     scale = params.get("scale")

@@ -217,8 +217,15 @@ def test_sections_whose_keys_are_data_are_replaced_whole(tmp_path: Path) -> None
 
 
 def test_unknown_scale_is_told(repository: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"scales/huge\.yaml` must exist"):
-        main("huge", repository)
+    for name in ("huge", "demo"):
+        rule = rf"`name` must be one of cityscapes, smoke, trial; got {name}, `git checkout params.yaml` restores"
+        with pytest.raises(ValueError, match=rule):
+            main(name, repository)
+
+
+def test_outside_the_repository_the_root_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"scales/trial\.yaml` must exist; run the command in the root"):
+        main("trial", tmp_path)
 
 
 @pytest.mark.parametrize("scale", ["demo", *SCALES])
