@@ -41,7 +41,7 @@ demo: $(RUNTIME) backend .dvc/config.local  ## Draws a synthetic city, runs the 
 	@echo "  dvc exp run -S select.learning_rate=0.001 evaluate@base   # another learning rate, for one variant"
 	@echo "  maskrcnn experiments                                  # what it changed"
 
-cityscapes: $(RUNTIME) backend .dvc/config.local  ## The same on the Cityscapes that lies in data/cityscapes
+cityscapes: $(RUNTIME) backend .dvc/config.local  ## Sets params.yaml to the full scale, and runs the study on data/cityscapes
 	$(BIN)/python stages/scale.py cityscapes
 	$(BIN)/python -m maskrcnn doctor
 	$(BIN)/dvc repro
