@@ -32,7 +32,7 @@ def test_brackets_in_a_name_are_no_styles(tmp_path: Path, capsys: pytest.Capture
         file["[/bold]/kernel:0"] = np.zeros(2, np.float32)
     Console().print(list_tensors(tmp_path / "[red].h5"))
     shown = capsys.readouterr().out
-    assert "[red].h5" in shown.replace("\n", "")
+    assert "[red].h5" in "".join(shown.split())  # a long path is broken, and its parts are centred
     assert "[/bold]" in shown
 
 
