@@ -1,9 +1,11 @@
 """Records and image files as padded batches, in an order that the seed fixes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -66,6 +68,7 @@ class Batches(keras.utils.PyDataset):
         self.batch_size, self.instance_cap, self.share = batch_size, instance_cap, share
         self.steps = len(records) // batch_size if steps is None else steps
         self.seed, self.epoch = seed, 0
+        self.fault: Exception | None = None  # the last error of a batch, see `raise_faults`
         self.augment = make_augmenter(augment) if augment else None
         self.read_image = cache.read if cache else read_image
         self.samples_ahead = ReadAhead(self._load, workers)
@@ -84,7 +87,11 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, ndarray]]:
         """Returns one batch: images (B, H, W, 3) uint8, seeds (B, 2) int32 and the truth, padded with zeros."""
         step = self.epoch * self.steps + index
-        (batch,) = self.batches_ahead.take([self._wrap(step)], [self._wrap(step + 1)])
+        try:
+            (batch,) = self.batches_ahead.take([self._wrap(step)], [self._wrap(step + 1)])
+        except Exception as fault:
+            self.fault = fault
+            raise
         return (batch,)
 
     def close(self) -> None:
@@ -155,6 +162,28 @@ class Rest(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         self.batches.on_epoch_end()
+
+    @property
+    def fault(self) -> Exception | None:
+        """The last error of a batch."""
+        return self.batches.fault
+
+
+@contextmanager
+def raise_faults(*streams: Any) -> Iterator[None]:
+    """Raises the error of a batch itself, where TensorFlow raises one of its own that quotes it with its traceback.
+
+    Args:
+        streams: What a training or an evaluation within is fed with.
+    """
+    try:
+        yield
+    except Exception as error:
+        for stream in streams:
+            fault: Exception | None = getattr(stream, "fault", None)
+            if fault and fault is not error and str(fault) in str(error):
+                raise fault from None
+        raise
 
 
 @lru_cache(maxsize=4)  # consecutive samples lie in one pass or two

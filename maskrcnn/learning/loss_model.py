@@ -1,7 +1,7 @@
 """The network with its five losses, and the layers of it that learn."""
 
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import keras
 from jaxtyping import Float
 from keras import ops
 
+from maskrcnn.data.batches import raise_faults
 from maskrcnn.learning import losses
 from maskrcnn.learning.accumulation import sum_parts
 from maskrcnn.learning.losses import LossSum, MeanLoss, mean_loss
@@ -150,15 +151,18 @@ class LossModel(keras.Model):
             "mask_loss": losses.mask_loss(mask_logits, targets.masks, class_ids, targets.positive),
         }
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, x: Any = None, *args: Any, validation_data: Any = None, **kwargs: Any) -> Any:
         """Trains as Keras does, on the devices that the model was built on."""
-        with self.distribution.scope() if self.distribution else nullcontext():
-            return super().fit(*args, **kwargs)
+        with self._devices(), raise_faults(x, validation_data):
+            return super().fit(x, *args, validation_data=validation_data, **kwargs)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as Keras does, on the devices that the model was built on."""
-        with self.distribution.scope() if self.distribution else nullcontext():
-            return super().evaluate(*args, **kwargs)
+        with self._devices(), raise_faults(x):
+            return super().evaluate(x, *args, **kwargs)
+
+    def _devices(self) -> AbstractContextManager[Any]:
+        return self.distribution.scope() if self.distribution else nullcontext()
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Does nothing: the model is built. On several devices Keras would take a mean of batches, which hold bools."""

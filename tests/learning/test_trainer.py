@@ -1,5 +1,7 @@
 """Repeated training on one traced step, resuming, divergence."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -184,6 +186,19 @@ def test_a_loss_of_the_validation_that_is_no_number_ends_learning(
     with pytest.raises(Divergence) as error:
         trainer.learn(*split, epochs=3)
     assert (error.value.epoch, error.value.step) == (1, STEPS)
+
+
+@pytest.mark.parametrize("stream", [0, 1])
+def test_an_image_that_is_lost_during_a_training_is_named(trainer: Trainer, tmp_path: Path, stream: int) -> None:
+    streams = []
+    for name in ("training", "validation"):
+        (tmp_path / name).mkdir()
+        streams.append(read_split(write_split(tmp_path / name))[len(streams)])
+    images = [*streams[stream].root.glob("*.png")]
+    lose = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: [path.unlink(True) for path in images])
+    trainer.reset(SLOW)
+    with pytest.raises(FileNotFoundError, match=r"^`\S*scene_\d\.png` must exist; see `data\.root`\.$"):
+        trainer.learn(*streams, epochs=9, callbacks=[lose])
 
 
 def test_hyperparameters_of_another_optimizer_are_refused(trainer: Trainer) -> None:
