@@ -102,6 +102,11 @@ def test_two_devices_find_what_one_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(two[name], one[name], rtol=LOSS_TOLERANCE, err_msg=name)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX computes with whole batches")
+def test_a_process_can_share_batches_again() -> None:
+    assert run("average") == 0
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inputs = tmp_path_factory.mktemp("inputs")

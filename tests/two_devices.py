@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from maskrcnn.learning.fit import Progress, train
 from maskrcnn.learning.loss_model import LossModel
 from maskrcnn.learning.optimizers import make_optimizer, set_hyperparameters
 from maskrcnn.learning.recipe import RANDOM, Recipe
-from maskrcnn.network.devices import share_images, spread
+from maskrcnn.network.devices import mean_over_devices, share_images, spread
 from maskrcnn.project.config import Hyperparameters, Model, Sampling, Schedule, Variant
 from tests.learning.scenes import Given
 from tests.tiny import SHAPE, draw_scene, make_batch, make_network, read
@@ -119,6 +120,20 @@ def find(folder: str) -> None:
         np.savez(Path(folder) / f"{devices}.npz", allow_pickle=False, **joined)
 
 
+def average() -> None:
+    """Computes means of arrays of two sizes, each on the devices of a `spread` of its own."""
+    import tensorflow as tf
+
+    def compute(size: int) -> Any:
+        return mean_over_devices(tf.ones(size))
+
+    for size in (3, 5):
+        with spread(2):
+            strategy = tf.distribute.get_strategy()
+            means = strategy.run(tf.function(partial(compute, size)))
+        assert [mean.numpy().tolist() for mean in strategy.experimental_local_results(means)] == [[1.0] * size] * 2
+
+
 class Killed(Progress):
     """Ends the process within its second epoch, as `kill -9` does."""
 
@@ -143,5 +158,5 @@ if __name__ == "__main__":
 
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    tasks: dict[str, Callable[..., None]] = {"compare": compare, "find": find, "learn": learn}
+    tasks: dict[str, Callable[..., None]] = {"average": average, "compare": compare, "find": find, "learn": learn}
     tasks[task](*arguments)

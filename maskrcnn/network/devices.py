@@ -10,6 +10,7 @@ parts lie. TensorFlow computes with each part alone, so that sums over the batch
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import keras
@@ -38,7 +39,7 @@ def spread(devices: int | str) -> Iterator[int]:
     """
     join_processes()
     chosen = choose_devices(devices)
-    with _distribution(chosen).scope() if len(chosen) > 1 else nullcontext():
+    with _distribution(*chosen).scope() if len(chosen) > 1 else nullcontext():
         yield len(chosen)
 
 
@@ -180,9 +181,15 @@ def _processes() -> tuple[int, int]:
     return jax.process_index(), jax.process_count()
 
 
-def _distribution(names: list[str]) -> Any:
+@cache
+def _distribution(*names: str) -> Any:
+    """Returns the one distribution of this process over some devices.
+
+    Every strategy of TensorFlow numbers its sums over the devices from the same number on, and TensorFlow remembers
+    the shape of each: the sums of a second strategy would be taken for those of the first one.
+    """
     if keras.backend.backend() == "jax":
-        return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
+        return keras.distribution.DataParallel(devices=list(names), auto_shard_dataset=False)
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy([f"/{name}" for name in names])
