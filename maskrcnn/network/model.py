@@ -228,8 +228,10 @@ def build_mask_rcnn(
         remat: Whether training computes the backbone's activations again in the backward pass instead of keeping them:
             less memory, the same gradients, more time.
     Raises:
-        InputError: if the backbone is not known or a side is no multiple of 64.
+        InputError: if the backbone is not known, a side is no multiple of 64, or a setting of Keras does not suit the
+            network.
     """
+    _check_keras()
     if backbone not in BLOCK_COUNTS:
         raise InputError(f"`backbone` must be one of {', '.join(BLOCK_COUNTS)}; got {backbone!r}.")
     if any(side <= 0 or side % SIDE_MULTIPLE for side in image_shape):
@@ -254,6 +256,18 @@ def build_mask_rcnn(
         )
     network.build((None, height, width, 3))
     return network
+
+
+def _check_keras() -> None:
+    """Refuses settings of Keras that would fail, or change results, deep within; those of the pipeline are right."""
+    rules = {
+        "backend": (("tensorflow", "jax"), "set the variable KERAS_BACKEND"),
+        "floatx": (("float32",), "call `keras.config.set_floatx`"),
+        "image_data_format": (("channels_last",), "call `keras.config.set_image_data_format`"),
+    }
+    for name, (allowed, fix) in rules.items():
+        if (value := getattr(keras.config, name)()) not in allowed:
+            raise InputError(f"`keras.config.{name}()` must be {' or '.join(allowed)}; got {value}, {fix}.")
 
 
 @contextmanager

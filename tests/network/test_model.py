@@ -33,6 +33,22 @@ def look(images):
     return network().call(images, min_confidence=0.05, max_count=20)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("backend", "torch", "tensorflow or jax; got torch, set the variable KERAS_BACKEND"),
+        ("floatx", "float16", "float32; got float16, call `keras.config.set_floatx`"),
+        ("image_data_format", "channels_first", "channels_last; got channels_first, call `keras.config.set_image_d"),
+    ],
+)
+def test_keras_must_be_set_to_what_the_network_can_work_with(
+    name: str, value: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.config, name, lambda: value)
+    with pytest.raises(ValueError, match=rf"`keras\.config\.{name}\(\)` must be {rule}"):
+        build_mask_rcnn(backbone="resnet14", image_shape=(64, 64), class_count=3)
+
+
 def test_the_backbone_must_be_known():
     with pytest.raises(
         ValueError, match="`backbone` must be one of resnet14, resnet26, resnet50, resnet101; got 'vgg16'"
