@@ -35,6 +35,7 @@ from maskrcnn.project.ranges import (
     Shape,
     Share,
     Side,
+    Workers,
     World,
 )
 
@@ -64,11 +65,11 @@ class Feeder:
     """How images are read; nothing here changes a result.
 
     Args:
-        workers: Threads that read images; None takes one for each core, up to 16.
+        workers: Threads that read images; at most 256; None takes one for each core, up to 16.
         cache: Whether decoded images are kept on the disk, at the size that the network sees.
     """
 
-    workers: Count | None = None
+    workers: Workers | None = None
     cache: bool = False
 
 

@@ -33,6 +33,7 @@ def check_devices(value: object) -> object:
 
 
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Workers = Annotated[int, Field(ge=1, le=256)]  # each holds a stack and two samples that were read ahead
 Seed = Annotated[int, Field(ge=0, le=LARGEST)]
 File = Annotated[str, Field(pattern=FILE)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]

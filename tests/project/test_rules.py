@@ -120,6 +120,7 @@ def test_links_and_absolute_paths_are_followed(tmp_path: Path) -> None:
             {"devices": 2, "train__schedule__gradient_accumulation": 2, "train__schedule__live_batch_norm": True},
             r"`train\.schedule\.gradient_accumulation` must be 1 where `train\.schedule\.live_batch_norm` is true",
         ),
+        ({"feeder__workers": 257}, r"`feeder\.workers` must be at most 256; got 257"),
         ({"variants__../mine": DEMO["variants"]["base"]}, r"`variants` must have keys that are of letters"),
     ],
 )
