@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def train(
     kernel_dtype: str = "float32",
     feeder: Feeder = Feeder(),
 ) -> None:
-    """Trains and writes the best epoch's weights; a stopped training is resumed.
+    """Trains and writes the best epoch's weights; a stopped training is resumed. Ends its feeders, after an error too.
 
     Writes `models/<name>.h5`, `plots/history/<name>.csv` and `metrics/train/<name>.json`.
 
@@ -65,7 +65,8 @@ def train(
         check_writable(path)
     trainer, training, validation = assemble(recipe, inputs, feeder)
     facts = trainer.network.facts = state_facts(recipe, training.records)
-    with open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs)) as checkpoints:
+    checkpoints_of_stage = open_checkpoints(root, stage, fingerprint_recipe(recipe, inputs))
+    with closing(training), closing(validation), checkpoints_of_stage as checkpoints:
         best = fit(
             trainer,
             training,

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maskrcnn.learning import fit as fit_module
 from maskrcnn.learning import saver
 from maskrcnn.learning.epochs import validation_loss
 from maskrcnn.learning.fit import Progress, fit
 from maskrcnn.learning.loss_model import COUNTED, DECAY_NAME, LOSS_NAMES, LossModel
+from maskrcnn.learning.recipe import Assembly
 from maskrcnn.learning.states import save_state
 from maskrcnn.learning.trainer import Trainer
 from maskrcnn.learning.watch import Divergence
@@ -20,6 +22,7 @@ from maskrcnn.project.config import Hyperparameters, Schedule
 from maskrcnn.project.errors import InputError
 from tests.learning.scenes import SEED, STEPS, Recorder, break_before_validation, make_trainer, read_split, write_split
 from tests.tiny import network, read
+from tests.two_devices import RECIPE
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 TOO_FAST = Hyperparameters("adam", 0.01, 0.9, 0.0)
@@ -268,6 +271,26 @@ def test_an_epoch_that_is_not_finite_is_not_kept(
 def test_a_divergence_is_raised(trainer: Trainer, split: tuple, tmp_path: Path) -> None:
     with pytest.raises(Divergence, match="`learning_rate` must keep the loss finite"):
         train(trainer, split, tmp_path, DIVERGING)
+
+
+def test_a_training_ends_its_threads_after_an_error(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data/processed").mkdir(parents=True)
+    streams = read_split(write_split(tmp_path / "data/processed"))
+
+    def stop(_: Trainer, *streams: Recorder, **__: Any) -> None:
+        for stream in streams:
+            stream[0]
+        raise _Stopped
+
+    monkeypatch.setattr(fit_module, "assemble", lambda *_: Assembly(trainer, *streams))
+    monkeypatch.setattr(fit_module, "fit", stop)
+    with pytest.raises(_Stopped):
+        fit_module.train(RECIPE, inputs=tmp_path, root=tmp_path, stage="train", name="small")
+    for stream in streams:
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            stream[0]
 
 
 def test_the_best_of_equal_epochs_is_the_first(trainer: Trainer, tmp_path: Path) -> None:
