@@ -46,16 +46,16 @@ def prepare_backend(backend: str | None, device: str) -> None:
 
 
 def check_device(device: str) -> None:
-    """Refuses a GPU that the backend does not see; imports Keras.
+    """Refuses a GPU that the backend does not see, and a backend that sees no device at all; imports Keras.
 
     Raises:
-        InputError: with the command that installs support for it.
+        InputError: for a GPU with the command that installs support for it.
     """
-    if not device.startswith(GPU):
-        return
     import keras
 
-    if not keras.distribution.list_devices(GPU):
+    from maskrcnn.network.devices import list_devices
+
+    if not list_devices(GPU if device.startswith(GPU) else None):
         backend = keras.backend.backend()
         raise InputError(
             f"`--device` must be one that {backend} sees; got {device}. {advise_installation(backend, GPU)}."

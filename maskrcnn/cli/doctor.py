@@ -200,9 +200,11 @@ def examine_runtime(root: Path) -> Iterator[Finding]:
     yield Finding("precision", runtime.precision)
     try:
         names = list_devices(runtime.backend)
-    except ImportError as fault:
+    except (ImportError, RuntimeError, AssertionError) as fault:  # JAX raises the latter two if it cannot start
         advice = f"`backend` must be installed; {advise_installation(runtime.backend, 'gpu' if gpus else 'cpu')}."
-        yield Finding("backend", f"{runtime.backend}, which fails with: {fault}", advice)
+        if runtime.backend == "jax" and "JAX_PLATFORMS" in os.environ:
+            advice += f" JAX_PLATFORMS, {os.environ['JAX_PLATFORMS']}, must name platforms that it can use."
+        yield Finding("backend", f"{runtime.backend}, which fails with: {str(fault) or type(fault).__name__}", advice)
         return
     yield Finding("backend", runtime.backend)
     yield Finding("devices", ", ".join(names), advise_devices(runtime, names, gpus))

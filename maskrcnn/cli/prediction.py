@@ -63,8 +63,8 @@ def main(options: Namespace) -> Tally:
     prepare_backend(options.backend, options.device)
     console = Console(stderr=True)
     with console.status(f"Loading {model}"):
-        network = load(model)
         check_device(options.device)
+        network = load(model)
     style = Style(facts.class_names, facts.class_colors, options.colors == "instance")
     with Output(out, options.write, style) as output, show_progress(console, sources) as progress:
         settings = (options.min_score, options.batch_size, kept)

@@ -49,9 +49,9 @@ def choose_devices(devices: int | str) -> list[str]:
     Args:
         devices: How many, or `all`.
     Raises:
-        InputError: if there are not so many.
+        InputError: if there are not so many, or if JAX does not start.
     """
-    names = keras.distribution.list_devices()
+    names = list_devices()
     count = len(names) if devices == "all" else int(devices)
     if count > len(names):
         raise InputError(
@@ -61,6 +61,25 @@ def choose_devices(devices: int | str) -> list[str]:
     if count < len(names) and count_processes() > 1:
         raise InputError(f"`devices` must be all where several processes share a training; got {devices}.")
     return names[:count]
+
+
+def list_devices(kind: str | None = None) -> list[str]:
+    """Returns the names of the devices that the backend sees.
+
+    Args:
+        kind: `gpu` or `cpu`; None for GPUs if it sees any, and CPUs otherwise.
+    Raises:
+        InputError: if JAX can use none of the platforms that its variable names.
+    """
+    try:
+        return list(keras.distribution.list_devices(kind))
+    except (RuntimeError, AssertionError) as fault:  # of JAX; one has no message
+        if kind is not None:
+            return []
+        raise InputError(
+            f"`JAX_PLATFORMS` must name platforms that JAX can use; got {os.environ.get('JAX_PLATFORMS', 'none')}, "
+            f"which fails with: {str(fault) or type(fault).__name__}"
+        ) from fault
 
 
 def computes_parts() -> bool:

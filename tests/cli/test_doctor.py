@@ -4,6 +4,7 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -215,6 +216,24 @@ def test_missing_backend_is_told(
     device = "gpu" if gpus else "cpu"
     assert finding.name == "backend"
     assert f"`make install BACKEND={backend} DEVICE={device}` or `pip install -r requirements/" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(RuntimeError("no 'cuda'"), "no 'cuda'"), (AssertionError(), "AssertionError")],
+)
+def test_a_backend_that_does_not_start_is_told(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, reason: str
+) -> None:
+    def fail() -> None:
+        raise fault
+
+    change_params(repository, backend="jax")
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=fail))
+    *_, finding = doctor.examine_runtime(repository)
+    assert finding.value == f"jax, which fails with: {reason}"
+    assert finding.advice.endswith("installs it. JAX_PLATFORMS, cuda, must name platforms that it can use.")
 
 
 def test_a_gpu_that_the_backend_does_not_see_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
