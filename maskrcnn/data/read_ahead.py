@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
 
@@ -20,7 +20,8 @@ class ReadAhead(Generic[Sample]):
 
     A sample is known by its position in the stream alone, so neither the number of threads nor an interrupted
     consumer can change which sample is returned for a position. Threads start with the first call and are idle
-    whenever all upcoming samples are read. An error of a sample is raised when that sample is taken.
+    whenever all upcoming samples are read. An error of a sample is raised when that sample is taken; it is read once
+    more then, for what was missing when it was read ahead may be there.
 
     PNG and JPEG decoding, resizing and NumPy's copies release Python's global lock, so threads suffice. OpenCV's own
     threads are switched off, for the whole process, when the first thread starts: images are read in parallel instead.
@@ -65,10 +66,13 @@ class ReadAhead(Generic[Sample]):
         self._pool.shutdown(cancel_futures=True)
 
     def _find(self, position: int) -> Future[Sample]:
-        """Returns what was started for a position, which is forgotten, or starts it."""
-        if position in self._samples:
-            return self._samples.pop(position)
-        return self._pool.submit(self._read, position)
+        """Returns what was started for a position, which is forgotten, or starts it; again where it failed."""
+        sample = self._samples.pop(position, None)
+        return self._pool.submit(self._read, position) if sample is None or _has_failed(sample) else sample
+
+
+def _has_failed(sample: Future[Any]) -> bool:
+    return sample.done() and not sample.cancelled() and sample.exception() is not None
 
 
 def count_cores() -> int:

@@ -71,6 +71,22 @@ def test_the_error_of_a_sample_is_raised_when_it_is_taken_and_only_then() -> Non
     assert read_ahead.take([2], []) == [2]
 
 
+def test_what_failed_ahead_is_read_again_when_it_is_taken() -> None:
+    asked: list[int] = []
+
+    def read(position: int) -> int:
+        asked.append(position)
+        if asked.count(position) == 1 and position > 0:
+            raise InputError(f"sample {position}")
+        return position
+
+    read_ahead = ReadAhead(read, 1)
+    read_ahead.take([0], [1, 2])
+    with pytest.raises(InputError, match="sample 3"):  # the only thread has read 1 and 2 before
+        read_ahead.take([3], [1, 2])
+    assert read_ahead.take([1, 2], []) == [1, 2]
+
+
 def test_opencv_uses_no_threads_of_its_own() -> None:
     before = cv2.getNumThreads()
     try:
