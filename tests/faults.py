@@ -195,6 +195,9 @@ class Steps(list[int]):
 
     records = None
 
+    def close(self) -> None:
+        """They have no threads."""
+
 
 class TwoRecords(list[str]):
     """The records of two images."""
@@ -207,7 +210,7 @@ def replace_networks() -> None:
     """Makes the stages learn and find without a network, and save after every step."""
     saver.SAVE_SECONDS = 0.0
     for module in (fit, babysit, coarse, hyperband):
-        module.assemble = lambda *_: Assembly(ArithmeticTrainer(), Steps(range(STEPS)), None)  # type: ignore
+        module.assemble = lambda *_: Assembly(ArithmeticTrainer(), Steps(range(STEPS)), Steps())  # type: ignore
         module.fingerprint_recipe = lambda *_: "fingerprint"  # type: ignore
     for stage in (babysit, coarse, hyperband, train, predict):
         stage.check_splits = lambda *_: None  # type: ignore

@@ -241,8 +241,8 @@ class Seen:
         schedule = {key: value for key, value in vars(recipe.schedule).items() if key not in unused}
         self.note("recipe", vars(replace(recipe, hyperparameters=None)) | {"schedule": schedule})
         self.feeder = feeder
-        trainer, training, validation = self.assembly(recipe, root, feeder)
-        return trainer, StepsOfRecords(training), validation
+        trainer, training, _ = self.assembly(recipe, root, feeder)
+        return trainer, StepsOfRecords(training), StepsOfRecords()
 
     def fit(self, *_: Any, hyperparameters: Any, schedule: Any, **__: Any) -> dict[str, float]:
         self.note("fit", hyperparameters, schedule.epochs, schedule.cosine, schedule.patience)
@@ -267,6 +267,9 @@ class StepsOfRecords(list):
     """The batches of a split."""
 
     records = Mock(Records, catalogue=CITYSCAPES, fit="stretch")
+
+    def close(self) -> None:
+        """They have no threads."""
 
 
 class RecordsOfOne(list):
