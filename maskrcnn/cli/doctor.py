@@ -195,8 +195,12 @@ def examine_runtime(root: Path) -> Iterator[Finding]:
         runtime = read_runtime(read_params(root / "params.yaml"))
     except (InputError, OSError):
         return
-    gpus = list_gpus()
-    yield Finding("GPUs of nvidia-smi", ", ".join(gpus) or "none")
+    gpus: list[str] = []
+    try:
+        gpus = list_gpus()
+        yield Finding("GPUs of nvidia-smi", ", ".join(gpus) or "none")
+    except InputError as fault:
+        yield Finding("GPUs of nvidia-smi", "not known", str(fault))
     yield Finding("precision", runtime.precision)
     try:
         names = list_devices(runtime.backend)
@@ -211,11 +215,20 @@ def examine_runtime(root: Path) -> Iterator[Finding]:
 
 
 def list_gpus() -> list[str]:
-    """Returns the GPUs that the driver lists, by their names."""
+    """Returns the GPUs that the driver lists, by their names; none where its tool is not installed.
+
+    Raises:
+        InputError: if the tool fails, as it does after an update of the driver; a training would run on the CPU.
+    """
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return []
+    except subprocess.TimeoutExpired as fault:
+        raise InputError(f"`nvidia-smi -L` must list the GPUs; it gave no answer in {fault.timeout:.0f} s.") from None
+    if listed.returncode:
+        said = " ".join((listed.stdout + listed.stderr).split())[:200]
+        raise InputError(f"`nvidia-smi -L` must list the GPUs; repair the driver. It says: {said}")
     return re.findall(r"^GPU \d+: (.*?) \(", listed.stdout, re.MULTILINE)
 
 

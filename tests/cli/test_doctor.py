@@ -5,6 +5,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from ruamel.yaml import YAML
@@ -12,6 +13,7 @@ from ruamel.yaml import YAML
 from maskrcnn.cli import doctor
 from maskrcnn.cli.doctor import IMAGE_COUNTS, Finding
 from maskrcnn.project.config import Runtime
+from maskrcnn.project.errors import InputError
 from maskrcnn.project.params import read_yaml
 from stages import scale
 from tests.readers.test_study import WRONG, write_params
@@ -263,6 +265,15 @@ def test_gpus_are_those_of_the_driver(tmp_path: Path, monkeypatch: pytest.Monkey
     tool.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: GPU-1)'\necho 'GPU 1: Tesla T4 (UUID: GPU-2)'\n")
     tool.chmod(0o755)
     assert doctor.list_gpus() == ["NVIDIA H200", "Tesla T4"]
+    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed.\n'\nexit 9\n")
+    with pytest.raises(InputError, match=r"repair the driver\. It says: NVIDIA-SMI has failed\."):
+        doctor.list_gpus()
+
+
+def test_a_driver_that_fails_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "list_gpus", Mock(side_effect=InputError("repair the driver")))
+    first, *_ = doctor.examine_runtime(repository)
+    assert (first.value, first.advice) == ("not known", "repair the driver")
 
 
 def test_full_disk_is_told(tmp_path: Path) -> None:
